@@ -1,0 +1,1 @@
+//! HTTP handlers, described by the OpenAPI document generated from them.

@@ -1,0 +1,1 @@
+//! Sessions: a signed token and the Redis record that decides.

@@ -1,0 +1,1 @@
+//! Sealed Redis: everything that may be lost.

@@ -1,0 +1,1 @@
+//! Logs: structured, with request ids, never with secrets.

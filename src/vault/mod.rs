@@ -1,0 +1,1 @@
+//! The domain: nodes, blobs, versions, trash, uploads. Knows no HTTP.
