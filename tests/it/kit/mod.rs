@@ -1,0 +1,5 @@
+//! What the tests stand on: real servers, started privately for each test and gone with it.
+
+pub(crate) mod redis;
+
+pub(crate) use redis::TestRedis;
