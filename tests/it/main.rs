@@ -1,4 +1,7 @@
 //! Integration tests: real HTTP, a real Redis, a real S3 protocol.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics where it stands")]
+
 mod kit;
 mod redis_server;
+mod state;
