@@ -5,3 +5,4 @@
 mod kit;
 mod redis_server;
 mod state;
+mod slow_clients;

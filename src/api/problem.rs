@@ -1,0 +1,453 @@
+//! Problems (RFC 9457): the only place that turns an error into a status.
+//!
+//! Every answer that is not a success is an `application/problem+json` with a stable upper-case `code`, a sentence that
+//! says what to do, and the id of the request. Errors of the floors below and of the framework are converted here and
+//! nowhere else. A problem never carries what the server knows and the client does not: no path of the code, no name of
+//! a file, no key, no cause of a failed decryption.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use poem::error::ResponseError;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::{ToJSON, Type};
+use poem_openapi::{ApiResponse, Object};
+
+/// The media type of every error.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Most characters of a parser's reason that are passed on.
+const MAX_REASON_CHARS: usize = 300;
+
+/// What a client reads when a request failed.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Problem", example)]
+pub struct Body {
+    /// the kind of problem as a URN: `urn:coffer:problem:` and the code.
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in words.
+    pub title: String,
+    /// The HTTP status.
+    #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
+    pub status: u16,
+    /// What happened and what to do.
+    pub detail: String,
+    /// The kind of problem for programs; documented and stable.
+    #[oai(validator(pattern = "^[A-Z0-9_]+$"))]
+    pub code: String,
+    /// The id of the request: the log has it too.
+    pub request_id: String,
+}
+
+impl poem_openapi::types::Example for Body {
+    fn example() -> Self {
+        Problem::new(Code::NodeNotFound).body("5f0c2f6f1d1f4c3f8a52c7f2b6a4e9d0")
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal $status:ident $title:literal;)+) => {
+        /// Every kind of problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)+ }
+
+        impl Code {
+            /// All of them, in the order of their statuses.
+            pub const ALL: &[Code] = &[$(Code::$variant,)+];
+
+            /// The stable name that programs read.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $code,)+ }
+            }
+
+            /// The status it is answered with.
+            pub fn status(self) -> StatusCode {
+                match self { $(Code::$variant => StatusCode::$status,)+ }
+            }
+
+            /// The kind of problem in words.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is not what this operation takes.
+    InvalidRequest = "INVALID_REQUEST" BAD_REQUEST "The request is not valid";
+    /// A name breaks the rules for names.
+    InvalidName = "INVALID_NAME" BAD_REQUEST "The name is not allowed";
+    /// No session was shown.
+    AuthenticationRequired = "AUTHENTICATION_REQUIRED" UNAUTHORIZED "A session is needed";
+    /// The session that was shown is not one.
+    InvalidToken = "INVALID_TOKEN" UNAUTHORIZED "The session is not valid";
+    /// The session has ended by time.
+    TokenExpired = "TOKEN_EXPIRED" UNAUTHORIZED "The session has expired";
+    /// E-mail and password do not belong together.
+    WrongCredentials = "WRONG_CREDENTIALS" UNAUTHORIZED "E-mail or password is wrong";
+    /// A browser sent a state change from another site.
+    PermissionDenied = "PERMISSION_DENIED" FORBIDDEN "This is not allowed";
+    /// No such route.
+    NotFound = "NOT_FOUND" NOT_FOUND "There is nothing here";
+    /// No such file or folder.
+    NodeNotFound = "FILE_NOT_FOUND" NOT_FOUND "There is no such file or folder";
+    /// No such session.
+    SessionNotFound = "SESSION_NOT_FOUND" NOT_FOUND "There is no such session";
+    /// The route exists with other methods.
+    MethodNotAllowed = "METHOD_NOT_ALLOWED" METHOD_NOT_ALLOWED "This method is not supported here";
+    /// The body came too slowly.
+    RequestTimeout = "REQUEST_TIMEOUT" REQUEST_TIMEOUT "The request took too long to arrive";
+    /// The name is taken.
+    Duplicate = "DUPLICATE_RESOURCE" CONFLICT "The name is taken";
+    /// The present state does not allow it.
+    Conflict = "CONFLICT" CONFLICT "The present state does not allow this";
+    /// Somebody else changed it meanwhile.
+    PreconditionFailed = "PRECONDITION_FAILED" PRECONDITION_FAILED "It has changed meanwhile";
+    /// A body other than content is too large.
+    BodyTooLarge = "BODY_TOO_LARGE" PAYLOAD_TOO_LARGE "The body is too large";
+    /// A file is larger than `MAX_FILE_SIZE`.
+    FileTooLarge = "FILE_TOO_LARGE" PAYLOAD_TOO_LARGE "The file is too large";
+    /// The vault holds `STORAGE_LIMIT` bytes.
+    StorageLimit = "STORAGE_LIMIT_EXCEEDED" PAYLOAD_TOO_LARGE "The vault is full";
+    /// The body has another media type than the operation takes.
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE" UNSUPPORTED_MEDIA_TYPE "The media type is not supported";
+    /// The content contradicts its declared type.
+    TypeMismatch = "MIME_TYPE_MISMATCH" UNSUPPORTED_MEDIA_TYPE "The content is not of its declared type";
+    /// The range is outside the content, invalid, or more than one.
+    RangeNotSatisfiable = "RANGE_NOT_SATISFIABLE" RANGE_NOT_SATISFIABLE "The range cannot be served";
+    /// Too many attempts.
+    RateLimited = "RATE_LIMITED" TOO_MANY_REQUESTS "Too many attempts";
+    /// Our fault.
+    Internal = "INTERNAL_ERROR" INTERNAL_SERVER_ERROR "The vault failed";
+    /// The bucket answered bytes that do not verify.
+    Corrupt = "STORED_DATA_DAMAGED" BAD_GATEWAY "The stored data does not verify";
+    /// Starting, or another process writes.
+    NotReady = "NOT_READY" SERVICE_UNAVAILABLE "The vault is not ready";
+    /// The vault serves reads only.
+    ReadOnly = "READ_ONLY" SERVICE_UNAVAILABLE "The vault is read-only";
+    /// Too much work at once.
+    Busy = "BUSY" SERVICE_UNAVAILABLE "The vault is busy";
+    /// Redis is away.
+    RedisUnavailable = "REDIS_UNAVAILABLE" SERVICE_UNAVAILABLE "Sessions cannot be checked";
+    /// The bucket is away.
+    StorageUnavailable = "STORAGE_UNAVAILABLE" SERVICE_UNAVAILABLE "The bucket cannot be reached";
+    /// Whether it happened is not known.
+    OutcomeUnknown = "OUTCOME_UNKNOWN" SERVICE_UNAVAILABLE "Whether it happened is not known";
+}
+
+impl Code {
+    /// What to do, where the place that found the problem says nothing better.
+    fn advice(self) -> &'static str {
+        match self {
+            Code::InvalidRequest => "Compare the request with /openapi.json.",
+            Code::InvalidName => "Choose another name.",
+            Code::AuthenticationRequired => "Log in with POST /api/v1/session.",
+            Code::InvalidToken | Code::TokenExpired => "Log in again with POST /api/v1/session.",
+            Code::WrongCredentials => "Check both and try again.",
+            Code::PermissionDenied => "The request did not come from this site's own pages.",
+            Code::NotFound => "Compare the path with /openapi.json.",
+            Code::NodeNotFound => "It never existed, or was deleted for ever.",
+            Code::SessionNotFound => "It never existed, or has ended.",
+            Code::MethodNotAllowed => "The Allow header lists the methods that work here.",
+            Code::RequestTimeout => "Send it again, faster.",
+            Code::Duplicate => "Choose another name, or say what to do with on_conflict.",
+            Code::Conflict => "Look at it again, then decide.",
+            Code::PreconditionFailed => "Read it again, then repeat the change with its new ETag.",
+            Code::BodyTooLarge => "Send less.",
+            Code::FileTooLarge => "The operator sets the limit with MAX_FILE_SIZE.",
+            Code::StorageLimit => "Delete something for ever, or raise STORAGE_LIMIT.",
+            Code::UnsupportedMediaType => "Send application/json; content goes as application/octet-stream.",
+            Code::TypeMismatch => "Declare the type that the content has, or none.",
+            Code::RangeNotSatisfiable => "Ask for one range of bytes inside the content.",
+            Code::RateLimited => "Wait for as long as the Retry-After header says.",
+            Code::Internal => "The log of the vault says more: search for the request id.",
+            Code::Corrupt => "The bucket changed or lost bytes of this. Nothing was served in their place.",
+            Code::NotReady => "Try again in a moment; /health/ready says what it waits for.",
+            Code::ReadOnly => "/health/ready says why; the operator decides how to go on.",
+            Code::Busy => "Try again in a moment.",
+            Code::RedisUnavailable => "Try again when Redis is back; nothing is lost meanwhile.",
+            Code::StorageUnavailable => "Try again when the bucket is back.",
+            Code::OutcomeUnknown => "Look before repeating it; with an Idempotency-Key a repetition is safe.",
+        }
+    }
+}
+
+/// A refusal on its way to the client.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    retry_after_secs: Option<u64>,
+    allow: Option<String>,
+}
+
+impl Problem {
+    /// The problem of `code` with its own advice as detail.
+    pub fn new(code: Code) -> Self {
+        Self { code, detail: Cow::Borrowed(code.advice()), retry_after_secs: None, allow: None }
+    }
+
+    /// With a sentence that says more; **must** not carry a secret, a name, or the server's inner life.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// With a `Retry-After` header.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_secs = Some(seconds);
+        self
+    }
+
+    /// With an `Allow` header.
+    #[must_use]
+    pub fn allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// Its kind.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The answer to the request of this id.
+    pub fn render(&self, request_id: &str) -> poem::Response {
+        let json = self.body(request_id).to_json_string();
+        let mut response = poem::Response::builder().status(self.code.status()).body(json);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.retry_after_secs {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(Ok(methods)) = self.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(ALLOW, methods);
+        }
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coffer\""));
+        }
+        response
+    }
+
+    fn body(&self, request_id: &str) -> Body {
+        Body {
+            kind: format!("urn:coffer:problem:{}", self.code.name().to_ascii_lowercase().replace('_', "-")),
+            title: self.code.title().to_owned(),
+            status: self.code.status().as_u16(),
+            detail: self.detail.clone().into_owned(),
+            code: self.code.name().to_owned(),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+}
+
+/// Which problems the answers of an operation may be; the description promises exactly these statuses.
+pub trait Statuses: Send + Sync + 'static {
+    /// Statuses beyond [`ANY_REQUEST`].
+    const STATUSES: &'static [u16];
+}
+
+/// What any request may be answered with.
+const ANY_REQUEST: &[u16] = &[400, 408, 413, 500, 503];
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $name:ident = $statuses:expr;)+) => {
+        $($(#[$doc])* #[derive(Debug, Clone, Copy)] pub enum $name {}
+        impl Statuses for $name { const STATUSES: &'static [u16] = &$statuses; })+
+    };
+}
+
+statuses! {
+    /// Operations that need no session.
+    Open = [];
+    /// Logging in.
+    LoggingIn = [401, 403, 409, 415, 429];
+    /// Operations that change nothing.
+    Reading = [401, 404];
+    /// Downloads.
+    Downloading = [401, 404, 412, 416, 502];
+    /// Operations that change something.
+    Changing = [401, 403, 404, 409, 412, 415];
+}
+
+/// A [`Problem`] of an operation that promises the statuses of `S`.
+#[derive(Debug)]
+pub struct Refused<S> {
+    problem: Problem,
+    statuses: PhantomData<fn() -> S>,
+}
+
+impl<S, P: Into<Problem>> From<P> for Refused<S> {
+    fn from(problem: P) -> Self {
+        Self { problem: problem.into(), statuses: PhantomData }
+    }
+}
+
+impl<S: Statuses> From<Refused<S>> for poem::Error {
+    fn from(refused: Refused<S>) -> Self {
+        refused.problem.into()
+    }
+}
+
+impl<S: Statuses> ApiResponse for Refused<S> {
+    fn meta() -> MetaResponses {
+        let mut statuses: Vec<u16> = [ANY_REQUEST, S::STATUSES].concat();
+        statuses.sort_unstable();
+        let responses = statuses.into_iter().map(|status| MetaResponse {
+            description: http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or_default(),
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: PROBLEM_JSON, schema: Body::schema_ref() }],
+            headers: vec![],
+        });
+        MetaResponses { responses: responses.collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        Body::register(registry);
+    }
+}
+
+/// The problem that an error of the framework stands for; `allow` knows the methods of the route it came from.
+pub fn of_framework(error: &poem::Error, allow: impl FnOnce() -> Option<String>) -> Problem {
+    use poem::error as poem_error;
+    use poem_openapi::error as openapi_error;
+
+    if let Some(problem) = error.downcast_ref::<Problem>() {
+        return problem.clone();
+    }
+    if error.is::<poem_error::NotFoundError>() {
+        return Code::NotFound.into();
+    }
+    if error.is::<poem_error::MethodNotAllowedError>() {
+        return Problem::new(Code::MethodNotAllowed).allow(allow().unwrap_or_default());
+    }
+    // An id that no id looks like is the id of nothing; the framework's own words would leak its internal names.
+    if error.is::<openapi_error::ParsePathError>() || error.is::<poem_error::ParsePathError>() {
+        return Code::NodeNotFound.into();
+    }
+    if let Some(parameter) = error.downcast_ref::<openapi_error::ParseParamError>() {
+        let detail = format!("The parameter {} is not valid: compare it with /openapi.json.", parameter.name);
+        return Problem::new(Code::InvalidRequest).with_detail(detail);
+    }
+    if let Some(body) = error.downcast_ref::<openapi_error::ParseRequestPayloadError>() {
+        let detail = format!("The body is not what this operation takes: {}", without_values(&body.reason));
+        return Problem::new(Code::InvalidRequest).with_detail(detail);
+    }
+    if error.is::<openapi_error::ContentTypeError>() {
+        return Code::UnsupportedMediaType.into();
+    }
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.into(),
+        status if status.is_client_error() => Code::InvalidRequest.into(),
+        _ => {
+            tracing::error!(%error, "a request failed inside the framework");
+            Code::Internal.into()
+        }
+    }
+}
+
+/// The framework quotes the value that it did not expect; a value may be a password.
+fn without_values(reason: &str) -> String {
+    let kept = reason.split(", found ").next().unwrap_or_default();
+    kept.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_statuses_are_errors() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| code.status().is_client_error() || code.status().is_server_error()));
+    }
+
+    #[test]
+    fn every_session_needing_operation_promises_401() {
+        for statuses in [Reading::STATUSES, Downloading::STATUSES, Changing::STATUSES] {
+            assert!(statuses.contains(&401));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_rendered_with_its_headers() {
+        let problem = Problem::new(Code::RateLimited).retry_after(7);
+        let response = problem.render("id");
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.header("retry-after"), Some("7"));
+        assert_eq!(response.content_type(), Some(PROBLEM_JSON));
+        let body: serde_json::Value = response.into_body().into_json().await.unwrap();
+        assert_eq!(body["code"], "RATE_LIMITED");
+        assert_eq!(body["request_id"], "id");
+        assert_eq!(body["type"], "urn:coffer:problem:rate-limited");
+        assert_eq!(body.as_object().unwrap().len(), 6);
+    }
+
+    #[test]
+    fn framework_errors_leak_neither_values_nor_internal_names() {
+        let cases: Vec<(poem::Error, Code)> = vec![
+            (
+                poem_openapi::error::ParsePathError { name: "param0", reason: "secret".into() }.into(),
+                Code::NodeNotFound,
+            ),
+            (
+                poem_openapi::error::ParseRequestPayloadError {
+                    reason: "Expected input type \"string\", found \"secret\".".into(),
+                }
+                .into(),
+                Code::InvalidRequest,
+            ),
+            (
+                poem_openapi::error::ParseParamError { name: "limit", reason: "secret".into() }.into(),
+                Code::InvalidRequest,
+            ),
+            (poem_openapi::error::ContentTypeError::ExpectContentType.into(), Code::UnsupportedMediaType),
+            (poem::error::NotFoundError.into(), Code::NotFound),
+            (poem::Error::from_string("secret", StatusCode::INTERNAL_SERVER_ERROR), Code::Internal),
+            (poem::Error::from_string("secret", StatusCode::IM_A_TEAPOT), Code::InvalidRequest),
+        ];
+        for (error, code) in cases {
+            let problem = of_framework(&error, || None);
+            assert_eq!(problem.code(), code, "{error}");
+            assert!(!problem.detail.contains("secret") && !problem.detail.contains("param0"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_ones() {
+        let error = poem::error::MethodNotAllowedError.into();
+        let response = of_framework(&error, || Some("GET, HEAD".into())).render("id");
+        assert_eq!(response.header("allow"), Some("GET, HEAD"));
+    }
+}
