@@ -1,11 +1,14 @@
 //! Holds every answer of the bucket to a size before anything parses it: the SDK would read the document of a
 //! listing or of an error to its end, and a hostile one has none.
 
-use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
+use aws_sdk_s3::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
+};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::get_object::GetObjectInput;
 use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use http_body_util::Limited;
 
 /// Largest document (listing, error, confirmation) that is read. A full page of 1,000 keys of 1,024 bytes, escaped at
@@ -17,6 +20,14 @@ pub const MAX_ANSWER_BYTES: usize = 8 << 20;
 #[error("{0}")]
 pub(super) struct Violation(pub(super) &'static str);
 
+/// The status under which the contents of an object may come; kept with a request that asks for contents.
+#[derive(Debug)]
+struct ContentsStatus(u16);
+
+impl Storable for ContentsStatus {
+    type Storer = StoreReplace<Self>;
+}
+
 /// Wraps the body of every document in a limit, and admits the contents of an object only under the one status that
 /// its request allows: 206 for a range, 200 for the whole.
 #[derive(Debug)]
@@ -27,17 +38,28 @@ impl Intercept for BoundedAnswer {
         "BoundedAnswer"
     }
 
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(request) = context.input().downcast_ref::<GetObjectInput>() {
+            let status = if request.range().is_some() { 206 } else { 200 };
+            settings.interceptor_state().store_put(ContentsStatus(status));
+        }
+        Ok(())
+    }
+
     fn modify_before_deserialization(
         &self,
         context: &mut BeforeDeserializationInterceptorContextMut<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let status = context.response().status();
-        let object = context.inner().input().and_then(|input| input.downcast_ref::<GetObjectInput>());
-        if let Some(object) = object.filter(|_| status.is_success()) {
-            let expected = if object.range().is_some() { 206 } else { 200 };
-            if status.as_u16() != expected {
+        if let Some(ContentsStatus(expected)) = settings.load::<ContentsStatus>().filter(|_| status.is_success()) {
+            if status.as_u16() != *expected {
                 return Err(Violation("the contents of an object under another status").into());
             }
             return Ok(());

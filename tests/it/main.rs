@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics where it stands")]
 
 mod kit;
+mod lying_bucket;
 mod redis_server;
 mod state;
 mod slow_clients;
