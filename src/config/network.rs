@@ -29,6 +29,11 @@ impl Network {
             _ => false,
         }
     }
+
+    /// Whether every address of its kind lies in this network.
+    pub fn is_everyone(&self) -> bool {
+        self.prefix_bits == 0
+    }
 }
 
 fn same_prefix(a: u128, b: u128, width_bits: u8, prefix_bits: u8) -> bool {
