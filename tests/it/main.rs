@@ -4,6 +4,7 @@
 
 mod kit;
 mod lying_bucket;
+mod owner;
 mod redis_server;
 mod state;
 mod slow_clients;
