@@ -27,7 +27,7 @@ impl Store {
         let mut all: Vec<ObjectSummary> = Vec::new();
         let mut token = None;
         loop {
-            let page = retry::read(async || self.list_page(prefix, token.clone(), None).await).await?;
+            let page = retry::read(|| self.list_page(prefix, token.clone(), None)).await?;
             for object in page.objects {
                 if all.last().is_some_and(|last| last.key >= object.key) {
                     return Err(StoreError::Mismatch("a listing out of order"));
@@ -44,7 +44,7 @@ impl Store {
 
     /// Whether there is any object whose key begins with `prefix`.
     pub async fn any_under(&self, prefix: &str) -> Result<bool, StoreError> {
-        let page = retry::read(async || self.list_page(prefix, None, Some(1)).await).await?;
+        let page = retry::read(|| self.list_page(prefix, None, Some(1))).await?;
         // A page may be empty and yet not the last one.
         if page.objects.is_empty() && page.next.is_some() {
             return Ok(!self.list(prefix).await?.is_empty());

@@ -65,7 +65,7 @@ impl Store {
     /// Begins an upload. After an unclear answer an upload without an owner may be left behind; [`Store::list_multiparts`]
     /// finds it.
     pub async fn create_multipart(&self, key: &str) -> Result<MultipartId, StoreError> {
-        retry::write(async || {
+        retry::write(|| async {
             let request = self.client.create_multipart_upload().bucket(&*self.bucket).key(self.full_key(key));
             let answer = request.send().await.map_err(StoreError::from_sdk)?;
             let id = answer.upload_id.filter(|id| !id.is_empty());
@@ -83,7 +83,7 @@ impl Store {
         body: Bytes,
     ) -> Result<String, StoreError> {
         let number = sdk_number(number)?;
-        retry::write(async || {
+        retry::write(|| async {
             let request = self.client.upload_part().bucket(&*self.bucket).key(self.full_key(key));
             let request = request.upload_id(id.as_str()).part_number(number);
             let answer = request.body(ByteStream::from(body.clone())).send().await.map_err(StoreError::from_sdk)?;
@@ -97,7 +97,7 @@ impl Store {
         let mut all: Vec<PartSummary> = Vec::new();
         let mut marker: Option<String> = None;
         loop {
-            let answer = retry::read(async || {
+            let answer = retry::read(|| async {
                 let request = self.client.list_parts().bucket(&*self.bucket).key(self.full_key(key));
                 let request = request.upload_id(id.as_str()).set_part_number_marker(marker.clone());
                 request.send().await.map_err(StoreError::from_sdk)
@@ -141,7 +141,7 @@ impl Store {
         });
         let parts = parts.collect::<Result<Vec<_>, StoreError>>()?;
         let manifest = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        retry::write(async || {
+        retry::write(|| async {
             let request = self.client.complete_multipart_upload().bucket(&*self.bucket).key(self.full_key(key));
             let request = request.upload_id(id.as_str()).multipart_upload(manifest.clone());
             let answer = request.send().await.map_err(StoreError::from_sdk)?;
@@ -152,7 +152,7 @@ impl Store {
 
     /// Gives an upload up; its parts are gone. One that is not there is as good as aborted.
     pub async fn abort_multipart(&self, key: &str, id: &MultipartId) -> Result<(), StoreError> {
-        retry::write(async || {
+        retry::write(|| async {
             let request = self.client.abort_multipart_upload().bucket(&*self.bucket).key(self.full_key(key));
             match request.upload_id(id.as_str()).send().await.map_err(StoreError::from_sdk) {
                 Ok(_) | Err(StoreError::NotFound) => Ok(()),
@@ -168,7 +168,7 @@ impl Store {
         let mut all = Vec::new();
         let mut markers: (Option<String>, Option<String>) = (None, None);
         loop {
-            let answer = retry::read(async || {
+            let answer = retry::read(|| async {
                 let request = self.client.list_multipart_uploads().bucket(&*self.bucket).prefix(&full_prefix);
                 let request = request.set_key_marker(markers.0.clone()).set_upload_id_marker(markers.1.clone());
                 request.send().await.map_err(StoreError::from_sdk)

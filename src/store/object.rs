@@ -24,7 +24,7 @@ impl Store {
     /// Writes an object and returns its entity tag. Repeats send the same bytes; the bucket checks them against the
     /// SHA-256 that the signature covers.
     pub async fn put(&self, key: &str, body: Bytes) -> Result<String, StoreError> {
-        retry::write(async || {
+        retry::write(|| async {
             let request = self.client.put_object().bucket(&*self.bucket).key(self.full_key(key));
             let answer = request.body(ByteStream::from(body.clone())).send().await.map_err(StoreError::from_sdk)?;
             answer.e_tag.filter(|tag| !tag.is_empty()).ok_or(StoreError::Mismatch("a write without an entity tag"))
@@ -35,7 +35,7 @@ impl Store {
     /// Reads a whole object of at most `max_bytes`; a larger one is [`StoreError::TooLarge`], and no more of it than
     /// that is read. A read that breaks off is repeated.
     pub async fn get(&self, key: &str, max_bytes: u64) -> Result<Bytes, StoreError> {
-        retry::read(async || {
+        retry::read(|| async {
             let whole = self.get_once(key, max_bytes);
             tokio::time::timeout(self.attempt_timeout, whole)
                 .await
@@ -62,7 +62,7 @@ impl Store {
         if range.is_empty() {
             return Err(StoreError::never_sent("EmptyRange"));
         }
-        retry::read(async || {
+        retry::read(|| async {
             let header = format!("bytes={}-{}", range.start, range.end - 1);
             let request = self.client.get_object().bucket(&*self.bucket).key(self.full_key(key)).range(header);
             let answer = request.send().await.map_err(StoreError::from_sdk)?;
@@ -78,7 +78,7 @@ impl Store {
 
     /// Size and entity tag of an object.
     pub async fn head(&self, key: &str) -> Result<ObjectHead, StoreError> {
-        retry::read(async || {
+        retry::read(|| async {
             let request = self.client.head_object().bucket(&*self.bucket).key(self.full_key(key));
             let answer = request.send().await.map_err(StoreError::from_sdk)?;
             let size = answer.content_length.and_then(|length| u64::try_from(length).ok());
@@ -90,7 +90,7 @@ impl Store {
 
     /// Deletes an object. One that is not there is as good as deleted.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let answer = retry::write(async || {
+        let answer = retry::write(|| async {
             let request = self.client.delete_object().bucket(&*self.bucket).key(self.full_key(key));
             match request.send().await.map_err(StoreError::from_sdk) {
                 Ok(_) | Err(StoreError::NotFound) => Ok(()),

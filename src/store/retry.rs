@@ -13,7 +13,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Repeats a request that changes nothing until it has a definite answer or [`ATTEMPTS`] are spent.
-pub(super) async fn read<T>(attempt: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) async fn read<T, F>(attempt: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     for number in 1..ATTEMPTS {
         match attempt().await {
             Err(StoreError::Unavailable { .. }) => pause(number).await,
@@ -25,7 +28,10 @@ pub(super) async fn read<T>(attempt: impl AsyncFn() -> Result<T, StoreError>) ->
 
 /// Repeats a write that may be done twice without harm. The error is definite only when every attempt was refused
 /// with certainty.
-pub(super) async fn write<T>(attempt: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) async fn write<T, F>(attempt: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut is_open = false;
     for number in 1..=ATTEMPTS {
         match attempt().await {
@@ -74,8 +80,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_temporary_failure_is_repeated_until_an_answer_or_the_last_attempt() {
-        let writes = async |next: &dyn Fn() -> _| write(async || next()).await;
-        let reads = async |next: &dyn Fn() -> _| read(async || next()).await;
+        let writes = async |next: &dyn Fn() -> _| write(|| async { next() }).await;
+        let reads = async |next: &dyn Fn() -> _| read(|| async { next() }).await;
         assert_eq!(run(vec![Err(away()), Err(away()), Err(away()), Ok(())], writes).await, (Ok(()), 0));
         assert_eq!(run(vec![Err(away()), Err(away()), Err(away()), Ok(())], reads).await, (Ok(()), 0));
         let endless = || vec![Err(away()); 5];
@@ -85,8 +91,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_of_a_write_is_definite_only_when_no_attempt_is_open() {
-        let writes = async |next: &dyn Fn() -> _| write(async || next()).await;
-        let reads = async |next: &dyn Fn() -> _| read(async || next()).await;
+        let writes = async |next: &dyn Fn() -> _| write(|| async { next() }).await;
+        let reads = async |next: &dyn Fn() -> _| read(|| async { next() }).await;
         assert_eq!(run(vec![Err(refused())], writes).await, (Err(refused()), 0));
         let (answer, _) = run(vec![Err(away()), Err(refused())], writes).await;
         assert!(!answer.expect_err("refused").is_definite());
