@@ -105,7 +105,9 @@ impl Store {
     /// One request for each: the request that deletes many wants a checksum which some S3-compatibles refuse, answers
     /// for each key inside a 200, and is absent on others.
     pub async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
-        stream::iter(keys).map(|key| self.delete(key)).buffer_unordered(DELETES_AT_ONCE).try_collect().await
+        // Collected first: a stream over a closure's futures would make this one impossible to spawn.
+        let deletions: Vec<_> = keys.iter().map(|key| self.delete(key)).collect();
+        stream::iter(deletions).buffer_unordered(DELETES_AT_ONCE).try_collect().await
     }
 }
 
