@@ -9,8 +9,9 @@
 //! proven without more. The commitment makes a message open under one key and context only. It deliberately knows
 //! nothing of blobs and parts; see [`super::content`].
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use hmac::{Hmac, KeyInit, Mac};
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Tag};
+use hmac::{Hmac, Mac};
 use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -43,7 +44,7 @@ pub(super) const fn sealed_len(plain_len: u64) -> u64 {
 
 /// The derived key of one message: seals it, or opens any of its chunks.
 pub(super) struct Message {
-    cipher: LessSafeKey,
+    cipher: Aes256Gcm,
     base_nonce: [u8; NONCE],
     header: [u8; PART_HEADER],
 }
@@ -54,7 +55,7 @@ impl Message {
         let mut okm = Zeroizing::new([0; 32 + NONCE + COMMITMENT]);
         expand(key, &[INFO, salt, context], okm.as_mut_slice());
         let mut message = Self {
-            cipher: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &okm[..32]).expect("the key has 32 bytes")),
+            cipher: Aes256Gcm::new_from_slice(&okm[..32]).expect("the key has 32 bytes"),
             base_nonce: [0; NONCE],
             header: [0; PART_HEADER],
         };
@@ -82,14 +83,18 @@ impl Message {
 
     /// Opens a sealed chunk in place and returns the length of its plaintext, which is at the front.
     ///
-    /// A chunk of [`CHUNK_SEALED`] bytes opens only where it is not the last, a shorter one only where it is. Where it is
-    /// refused, its bytes are wiped: nothing unverified is left behind.
+    /// A chunk of [`CHUNK_SEALED`] bytes opens only where it is not the last, a shorter one only where it is. A refused
+    /// chunk stays the ciphertext that it was.
     pub(super) fn open_chunk(&self, index: u64, sealed: &mut [u8]) -> Result<usize, OpenError> {
         if index >= MAX_CHUNKS || sealed.len() > CHUNK_SEALED {
             return Err(OpenError::Refused);
         }
-        let opened = self.cipher.open_in_place(self.nonce(index), Aad::empty(), sealed);
-        opened.map(|plaintext| plaintext.len()).map_err(|_| OpenError::Refused)
+        let (text, tag) = sealed.split_last_chunk_mut::<TAG>().ok_or(OpenError::Refused)?;
+        let nonce = self.nonce(index);
+        self.cipher
+            .decrypt_inout_detached((&nonce).into(), &[], (&mut *text).into(), &Tag::from(*tag))
+            .map_err(|_| OpenError::Refused)?;
+        Ok(text.len())
     }
 
     /// Opens a whole message, its header included.
@@ -112,17 +117,17 @@ impl Message {
         out.extend_from_slice(chunk);
         let tag = self
             .cipher
-            .seal_in_place_separate_tag(self.nonce(index), Aad::empty(), &mut out[start..])
+            .encrypt_inout_detached((&self.nonce(index)).into(), &[], (&mut out[start..]).into())
             .expect("a chunk is far below AES-GCM's limit");
-        out.extend_from_slice(tag.as_ref());
+        out.extend_from_slice(&tag);
     }
 
-    fn nonce(&self, index: u64) -> Nonce {
+    fn nonce(&self, index: u64) -> [u8; NONCE] {
         let mut nonce = self.base_nonce;
         for (byte, counter) in nonce[NONCE - 8..].iter_mut().zip(index.to_be_bytes()) {
             *byte ^= counter;
         }
-        Nonce::assume_unique_for_key(nonce)
+        nonce
     }
 }
 
@@ -195,8 +200,9 @@ mod tests {
         let message = Message::derive(&KEY, &[1; SALT], b"");
         let mut chunk = seal(1, b"", &[0x55; 1000])[PART_HEADER..].to_vec();
         chunk[0] ^= 1;
+        let before = chunk.clone();
         assert_eq!(message.open_chunk(0, &mut chunk).unwrap_err(), OpenError::Refused);
-        assert!(!chunk.windows(8).any(|bytes| bytes == [0x55; 8]));
+        assert_eq!(chunk, before);
         assert!(message.open_chunk(0, &mut [0; TAG - 1]).is_err());
         assert!(message.open_chunk(0, &mut [0; CHUNK_SEALED + 1]).is_err());
         assert!(message.open_chunk(MAX_CHUNKS, &mut [0; TAG]).is_err());
