@@ -1,2 +1,7 @@
-//! Coffer.
-fn main() {}
+//! The `coffer` program; see [`coffer::cmd`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    coffer::cmd::run()
+}

@@ -1,1 +1,47 @@
-//! One operator verb a file.
+//! The program's verbs, one a file.
+//!
+//! Each verb reads the settings it needs through [`settings`], prints for a person (or a program, where it says `--json`)
+//! and ends with an exit status: 0 done, 1 refused or failed, 2 called wrongly.
+
+mod check;
+mod hash_password;
+mod init;
+pub mod settings;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A single owner's vault: sealed files in any S3 bucket.
+#[derive(Parser)]
+#[command(name = "coffer", version, about, after_help = "Settings come from the environment; .env.example lists them.")]
+struct Cli {
+    /// Read settings from this file too; the environment goes first. Values are literal, no $ is expanded
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check the settings and report all that is wrong with them
+    Check(check::Check),
+    /// Write a complete .env with fresh secrets
+    Init(init::Init),
+    /// Turn a password into the hash for USER_PASSWORD_HASH
+    HashPassword(hash_password::HashPassword),
+}
+
+/// Runs the verb on the command line and returns the program's exit status.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let env_file = cli.env_file.as_deref();
+    match cli.verb {
+        Verb::Check(check) => check.run(env_file),
+        Verb::Init(init) => init.run(),
+        Verb::HashPassword(hash_password) => hash_password.run(),
+    }
+}

@@ -162,7 +162,7 @@ fn all_bad_settings_are_reported_at_once() {
 
 #[test]
 fn the_example_file_lacks_nothing_but_its_secrets() {
-    let variables = parse_env_file(rules::EXAMPLE).unwrap();
+    let variables = parse_env_file(EXAMPLE_ENV_FILE).unwrap();
     let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, raw::NAMES.iter().map(String::as_str).collect::<Vec<_>>(), "every variable, in order");
 
@@ -183,7 +183,7 @@ fn the_example_file_lacks_nothing_but_its_secrets() {
 
 #[test]
 fn the_example_file_shows_the_defaults() {
-    let optional = parse_env_file(rules::EXAMPLE)
+    let optional = parse_env_file(EXAMPLE_ENV_FILE)
         .unwrap()
         .into_iter()
         .filter(|(name, _)| !GOOD.iter().any(|(given, _)| given == name) && name != "S3_ENDPOINT");
@@ -283,7 +283,10 @@ fn an_embedded_bucket_is_reached_under_the_public_url() {
     let store = config.unwrap().store;
     assert_eq!(store.endpoint, Endpoint::Embedded(folder.path().to_path_buf()));
     assert_eq!(store.public_endpoint.as_str(), "https://vault.coffer.test/");
-    assert_eq!(lines(&check(&[("S3_ENDPOINT", &endpoint), ("S3_PATH_STYLE", "false")]).1).len(), 1);
+    for (name, value) in [("S3_PATH_STYLE", "false"), ("S3_BUCKET", "api"), ("S3_BUCKET", "openapi.json")] {
+        assert_eq!(lines(&check(&[("S3_ENDPOINT", &endpoint), (name, value)]).1).len(), 1, "{name}");
+        assert_eq!(lines(&check(&[(name, value)]).1), [""; 0], "elsewhere {name} is fine");
+    }
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::config::secret::Secret;
 use crate::config::settings::{Endpoint, StoreConfig};
 
 const EMBEDDED: &str = "embedded:";
+/// First segments of the vault's own paths, now and to come, that a bucket could be called.
+const RESERVED_SEGMENTS: [&str; 9] =
+    ["api", "health", "docs", "dav", "assets", "openapi.json", "robots.txt", "metrics", "favicon.ico"];
 const MIN_SECRET_CHARS: usize = 16;
 const MIN_ACCESS_KEY_CHARS: usize = 3;
 const MAX_KEY_CHARS: usize = 256;
@@ -28,12 +31,8 @@ pub(super) fn store(raw: &Raw, public_url: Option<&Url>, report: &mut Report) ->
     let access_key_id = access_key_id(raw, report);
     let secret_access_key = secret_access_key(raw, report);
     let request_timeout_secs = numbers::S3_REQUEST_TIMEOUT_SECS.read(raw.s3_request_timeout_secs.as_deref(), report);
-    if !path_style && matches!(endpoint, Some(Endpoint::Embedded(_))) {
-        report.error(
-            "S3_PATH_STYLE",
-            "is false, but the embedded bucket has no host name of its own",
-            "set it to true",
-        );
+    if matches!(endpoint, Some(Endpoint::Embedded(_))) {
+        check_embedded(bucket.as_deref(), path_style, report);
     }
     Some(StoreConfig {
         endpoint: endpoint?,
@@ -46,6 +45,17 @@ pub(super) fn store(raw: &Raw, public_url: Option<&Url>, report: &mut Report) ->
         secret_access_key: secret_access_key?,
         request_timeout_secs,
     })
+}
+
+/// The embedded bucket shares the vault's own listener, where it is the first segment of the path.
+fn check_embedded(bucket: Option<&str>, path_style: bool, report: &mut Report) {
+    if !path_style {
+        let reason = "is false, but the embedded bucket has no host name of its own";
+        report.error("S3_PATH_STYLE", reason, "set it to true");
+    }
+    if bucket.is_some_and(|bucket| RESERVED_SEGMENTS.contains(&bucket)) {
+        report.error("S3_BUCKET", "is a path of the vault itself", "give the embedded bucket another name");
+    }
 }
 
 fn endpoint(raw: &Raw, report: &mut Report) -> Option<Endpoint> {

@@ -19,8 +19,8 @@ use super::raw::Raw;
 use super::report::Report;
 use super::settings::Config;
 
-#[cfg(test)]
-pub(super) use published::EXAMPLE;
+pub use owner::check_password;
+pub use published::EXAMPLE_ENV_FILE;
 
 /// Checks everything; `Some` when no finding is an error.
 pub(super) fn apply(raw: &Raw, report: &mut Report) -> Option<Config> {

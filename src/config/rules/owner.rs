@@ -26,6 +26,13 @@ const MAX_ARGON2ID: (u32, u32, u32) = (1_048_576, 32, 16);
 const MIN_SALT_BYTES: usize = 8;
 const MIN_HASH_BYTES: usize = 32;
 
+/// What is wrong with a password that is about to become the owner's; the findings are `USER_PASSWORD`'s.
+pub fn check_password(password: &str) -> Report {
+    let mut report = Report::default();
+    plain_password(password, None, &mut report);
+    report
+}
+
 pub(super) fn owner(raw: &Raw, report: &mut Report) -> Option<OwnerConfig> {
     let email = email(raw, report);
     let password = password(raw, report);

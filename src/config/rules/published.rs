@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 use crate::config::env_file::parse_env_file;
 
 /// `.env.example` as it was when this program was built.
-pub(in crate::config) const EXAMPLE: &str = include_str!("../../../.env.example");
+pub const EXAMPLE_ENV_FILE: &str = include_str!("../../../.env.example");
 
 static PUBLISHED: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let variables = parse_env_file(EXAMPLE).expect("the tests read .env.example as every start does");
+    let variables = parse_env_file(EXAMPLE_ENV_FILE).expect("the tests read .env.example as every start does");
     let entries = |value: &str| value.split(',').map(|entry| entry.trim().to_owned()).collect::<Vec<_>>();
     let values = variables.into_iter().flat_map(|(_, value)| {
         let mut texts = entries(&value);
