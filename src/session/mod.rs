@@ -1,1 +1,338 @@
 //! Sessions: a signed token and the Redis record that decides.
+//!
+//! A token alone is nobody: each request is decided by the session's record in Redis, read for that request, so that
+//! revoking is immediate. A record holds the digest of the credential and the epoch it was made under; when the owner's
+//! password changes, or Redis was lost and the epoch was raised, the session is over. Streams that outlive their request
+//! hold on to [`Session::ended`] and stop when the session does.
+//!
+//! Guarantees: no token without a record; Redis away is [`SessionError::RedisUnavailable`] at once; nothing in Redis tells
+//! a token, a person or an address; a login costs one counted attempt before any password is hashed.
+//! It deliberately does not know cookies, headers, or where a client's address comes from.
+
+mod client;
+mod limit;
+mod record;
+mod signal;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Clock, Secret, SessionConfig};
+use crate::crypto::{random, sha256};
+use crate::owner::{Busy, Owner};
+use crate::state::{State, StateError, Table};
+
+pub use client::ClientInfo;
+pub use record::{SessionView, Transport};
+
+use limit::LoginLimit;
+use record::{Record, Standing};
+use signal::{Signal, Signals};
+use token::{Tokens, Verdict};
+
+/// How often a session's last use is written down.
+const TOUCH_MS: u64 = 60_000;
+
+/// Attempts to add a record while other logins fill the last place.
+const ADD_ATTEMPTS: usize = 3;
+
+/// Why there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The token is none of ours, or its session was ended.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// The session is over by its age or because it was not used.
+    #[error("the session has expired")]
+    TokenExpired,
+    /// Address and password are not the owner's; which of them is not said.
+    #[error("the e-mail address or the password is wrong")]
+    WrongCredentials,
+    /// Too many logins were tried.
+    #[error("too many logins were tried")]
+    RateLimited {
+        /// When the next one may be tried; at least 1.
+        retry_after_secs: u64,
+    },
+    /// Too many passwords are being checked at this moment.
+    #[error("too many logins are being checked")]
+    Busy,
+    /// Redis did not answer, and without it nobody is known.
+    #[error("redis is not available")]
+    RedisUnavailable,
+}
+
+/// The public name of a session: the SHA-256 of the secret in its token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 32]);
+
+impl SessionId {
+    fn of(secret: &[u8; 32]) -> Self {
+        Self(sha256(secret))
+    }
+
+    /// 64 characters of lower-case hex.
+    pub fn hex(self) -> String {
+        data_encoding::HEXLOWER.encode(&self.0)
+    }
+
+    /// Reads what [`SessionId::hex`] wrote.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hex())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+/// A request to log in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// As typed.
+    pub email: String,
+    /// As typed.
+    pub password: Secret,
+    /// How the token will travel.
+    pub transport: Transport,
+    /// Who asks.
+    pub client: ClientInfo,
+}
+
+/// What a login gives.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The token; whoever has it is the owner until the session ends.
+    pub token: Secret,
+    /// When the session ends at the latest, Unix milliseconds.
+    pub expires_at_ms: u64,
+    /// The session as the owner's list shows it.
+    pub session: SessionView,
+}
+
+/// A session that was alive when its request arrived. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// As the owner's list shows it.
+    pub view: SessionView,
+    remaining: Duration,
+    signal: Signal,
+}
+
+impl Session {
+    /// Resolves when the session is found ended by this process, or its time is up. Whatever goes on after its request was
+    /// authenticated **must** stop then.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (signal, remaining) = (self.signal.clone(), self.remaining);
+        async move {
+            tokio::select! {
+                () = signal.given() => {}
+                () = tokio::time::sleep(remaining) => {}
+            }
+        }
+    }
+}
+
+/// The sessions of one vault. Cheap to clone; all clones in a process share their signals.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+struct Inner {
+    table: Table,
+    tokens: Tokens,
+    limit: LoginLimit,
+    signals: Signals,
+    credential: [u8; 32],
+    ttl_ms: u64,
+    idle_ms: u64,
+    max_sessions: usize,
+    clock: Clock,
+}
+
+impl Sessions {
+    /// The sessions kept in `state`; those made under another credential are over. Asks nothing of Redis.
+    pub fn new(state: State, config: &SessionConfig, credential_digest: [u8; 32], clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            table: state.table("sessions"),
+            tokens: Tokens::new(&config.jwt_secrets, &state.vault_id().hex()),
+            signals: Signals::new(config.max_sessions),
+            limit: LoginLimit::new(state, config),
+            credential: credential_digest,
+            ttl_ms: config.ttl_secs.saturating_mul(1_000),
+            idle_ms: config.idle_secs.saturating_mul(1_000),
+            max_sessions: config.max_sessions.max(1),
+            clock,
+        }))
+    }
+
+    /// Makes a session for the owner. When there are as many as there may be, the least recently used one gives way.
+    /// `epoch` is the vault's session epoch.
+    ///
+    /// # Errors
+    /// [`SessionError::WrongCredentials`], [`SessionError::RateLimited`], [`SessionError::Busy`],
+    /// [`SessionError::RedisUnavailable`]; there is no session then that anyone could use.
+    pub async fn log_in(&self, login: Login, owner: &Owner, epoch: u64) -> Result<NewSession, SessionError> {
+        let limit = &self.0.limit;
+        let counted = limit.count(&login.email, login.client.address, self.0.clock.now_ms()).await?;
+        match owner.verify(&login.email, login.password.expose()).await {
+            Ok(true) => limit.forgive(&counted).await?,
+            Ok(false) => return Err(SessionError::WrongCredentials),
+            Err(Busy) => {
+                limit.uncount(&counted).await?;
+                return Err(SessionError::Busy);
+            }
+        }
+        let secret = random::bytes();
+        let id = SessionId::of(&secret);
+        let record = self.new_record(&login, epoch);
+        self.add(id, &record, epoch).await?;
+        let token = self.0.tokens.sign(&secret, record.created_ms, record.expires_ms);
+        Ok(NewSession { token, expires_at_ms: record.expires_ms, session: record.view(id) })
+    }
+
+    /// The living session that a token names, and a note of its use.
+    ///
+    /// # Errors
+    /// [`SessionError::InvalidToken`], [`SessionError::TokenExpired`], [`SessionError::RedisUnavailable`].
+    pub async fn authenticate(&self, token: &str, client: &ClientInfo, epoch: u64) -> Result<Session, SessionError> {
+        let inner = &self.0;
+        let now_ms = inner.clock.now_ms();
+        let secret = match inner.tokens.verify(token, now_ms) {
+            Verdict::Valid(secret) => secret,
+            Verdict::Expired => return Err(SessionError::TokenExpired),
+            Verdict::Invalid => return Err(SessionError::InvalidToken),
+        };
+        let id = SessionId::of(&secret);
+        // Before the record is read: a session that is revoked after that finds this signal and gives it.
+        let signal = inner.signals.of(id);
+        let field = id.hex();
+        let found = match inner.table.get(&field).await {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(StateError::Corrupt) => {
+                inner.signals.give(id);
+                return Err(SessionError::InvalidToken);
+            }
+            Err(StateError::Unavailable) => return Err(SessionError::RedisUnavailable),
+        };
+        let standing = Record::decode(&found.value).map(|record| {
+            let standing = record.standing(now_ms, &inner.credential, epoch);
+            (record, standing)
+        });
+        let mut record = match standing {
+            Some((record, Standing::Living)) => record,
+            over => {
+                self.revoke(id).await?;
+                let expired = matches!(over, Some((_, Standing::Expired)));
+                return Err(if expired { SessionError::TokenExpired } else { SessionError::InvalidToken });
+            }
+        };
+        if now_ms.saturating_sub(record.last_seen_ms) >= TOUCH_MS {
+            record.touch(now_ms, client.address);
+            // Not being the one to write means that another request did, or that the session ends with this request.
+            inner.table.replace(&field, &found, &record.encode()).await.map_err(away)?;
+        }
+        let remaining = Duration::from_millis(record.expires_ms.saturating_sub(now_ms));
+        Ok(Session { view: record.view(id), remaining, signal })
+    }
+
+    /// The living sessions, the most recently used first.
+    ///
+    /// # Errors
+    /// [`SessionError::RedisUnavailable`].
+    pub async fn list(&self, epoch: u64) -> Result<Vec<SessionView>, SessionError> {
+        let (living, _) = self.sorted_out(epoch).await?;
+        Ok(living)
+    }
+
+    /// Ends one session; `false` when there was none of that name.
+    ///
+    /// # Errors
+    /// [`SessionError::RedisUnavailable`]; its streams are ended nevertheless.
+    pub async fn revoke(&self, id: SessionId) -> Result<bool, SessionError> {
+        let removed = self.0.table.remove(&id.hex()).await;
+        self.0.signals.give(id);
+        removed.map_err(away)
+    }
+
+    /// Ends every session but one.
+    ///
+    /// # Errors
+    /// [`SessionError::RedisUnavailable`]; their streams are ended nevertheless.
+    pub async fn revoke_others(&self, current: SessionId) -> Result<(), SessionError> {
+        let cleared = self.0.table.clear(Some(&current.hex())).await;
+        self.0.signals.give_all(Some(current));
+        cleared.map_err(away)
+    }
+
+    /// Ends every session.
+    ///
+    /// # Errors
+    /// [`SessionError::RedisUnavailable`]; their streams are ended nevertheless.
+    pub async fn revoke_all(&self) -> Result<(), SessionError> {
+        let cleared = self.0.table.clear(None).await;
+        self.0.signals.give_all(None);
+        cleared.map_err(away)
+    }
+
+    fn new_record(&self, login: &Login, epoch: u64) -> Record {
+        let now_ms = self.0.clock.now_ms();
+        Record {
+            created_ms: now_ms,
+            last_seen_ms: now_ms,
+            expires_ms: now_ms.saturating_add(self.0.ttl_ms),
+            idle_ms: self.0.idle_ms,
+            device: login.client.device(),
+            address: login.client.address.to_canonical().to_string(),
+            transport: login.transport,
+            credential: self.0.credential,
+            epoch,
+        }
+    }
+
+    /// Adds a record in the place of those that are over, and of the least recently used ones where there is no room.
+    async fn add(&self, id: SessionId, record: &Record, epoch: u64) -> Result<(), SessionError> {
+        for _ in 0..ADD_ATTEMPTS {
+            let (mut living, mut give_way) = self.sorted_out(epoch).await?;
+            let pushed_out = living.split_off(living.len().min(self.0.max_sessions - 1));
+            give_way.extend(pushed_out.iter().map(|view| view.id.hex()));
+            let (max, ttl_ms) = (self.0.max_sessions, self.0.ttl_ms);
+            let added = self.0.table.add(&id.hex(), &record.encode(), max, ttl_ms, &give_way).await.map_err(away)?;
+            pushed_out.iter().for_each(|view| self.0.signals.give(view.id));
+            if added {
+                return Ok(());
+            }
+        }
+        Err(SessionError::Busy)
+    }
+
+    /// The living sessions, the most recently used first, and the fields of all that are over.
+    async fn sorted_out(&self, epoch: u64) -> Result<(Vec<SessionView>, Vec<String>), SessionError> {
+        let now_ms = self.0.clock.now_ms();
+        let (mut living, mut over) = (Vec::new(), Vec::new());
+        for (field, found) in self.0.table.all().await.map_err(away)? {
+            let record = found.ok().and_then(|found| Record::decode(&found.value));
+            let record = record.filter(|record| record.standing(now_ms, &self.0.credential, epoch) == Standing::Living);
+            match (SessionId::from_hex(&field), record) {
+                (Some(id), Some(record)) => living.push(record.view(id)),
+                _ => over.push(field),
+            }
+        }
+        living.sort_by_key(|view| (std::cmp::Reverse(view.last_seen_ms), view.id));
+        Ok((living, over))
+    }
+}
+
+/// Whatever else is wrong in Redis, the caller can do no more about it than about its absence.
+fn away(_: StateError) -> SessionError {
+    SessionError::RedisUnavailable
+}

@@ -6,5 +6,6 @@ mod kit;
 mod lying_bucket;
 mod owner;
 mod redis_server;
+mod session;
 mod state;
 mod slow_clients;
