@@ -9,6 +9,7 @@
 //! condition and ignore it, so nothing above may rest on one.
 
 mod answer;
+pub mod embedded;
 mod error;
 mod list;
 mod multipart;

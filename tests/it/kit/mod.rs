@@ -1,5 +1,6 @@
 //! What the tests stand on: real servers, started privately for each test and gone with it.
 
+pub(crate) mod embedded;
 pub(crate) mod lying_bucket;
 pub(crate) mod redis;
 
