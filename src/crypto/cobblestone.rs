@@ -146,6 +146,15 @@ fn expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     }
 }
 
+/// The AES-GCM key and nonce of a chunk, for tests that look for a pair used twice.
+#[cfg(test)]
+pub(super) fn message_key(key: &[u8; 32], salt: &Salt, context: &[u8], index: u64) -> ([u8; 32], [u8; NONCE]) {
+    let mut okm = [0; 32 + NONCE];
+    expand(key, &[INFO, salt, context], &mut okm);
+    let nonce = Message::derive(key, salt, context).nonce(index);
+    (okm[..32].try_into().unwrap(), nonce)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

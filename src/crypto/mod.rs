@@ -21,6 +21,13 @@ mod range;
 mod record;
 mod wrap;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
+mod wycheproof;
+
 pub use checkpoint::{CHECKPOINT_PART, CheckpointPart};
 pub use cobblestone::{CHUNK_PLAIN, CHUNK_SEALED, PART_HEADER, SALT, Salt};
 pub use content::{BlobShape, ContentHash, Geometry, PartContext, PartOpener, TooLarge, open_part, seal_part};
