@@ -1,1 +1,42 @@
-//! The domain: nodes, blobs, versions, trash, uploads. Knows no HTTP.
+//! The domain: folders, files, versions, trash. Knows no HTTP.
+//!
+//! The tree lives in memory as the [`Catalog`], which the sealed log drives; content lives in the bucket, sealed. A
+//! change is proposed against the catalog, committed as operations, and only then true.
+
+#![expect(dead_code, reason = "the commands that use it stand on the sealed log")]
+
+mod answers;
+mod apply;
+mod blob;
+mod catalog;
+mod codec;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod id;
+mod index;
+#[cfg(test)]
+mod model;
+mod name;
+mod natural;
+mod node;
+mod operation;
+mod page;
+mod propose;
+mod query;
+mod retired;
+mod snapshot;
+mod upkeep;
+mod view;
+
+pub use answers::{ANSWER_LIFE_MS, MAX_ANSWERS};
+pub use blob::{InvalidMediaType, MAX_MEDIA_TYPE_BYTES, MediaType, Salts, SealedBlob};
+pub use catalog::Catalog;
+pub use error::VaultError;
+pub use id::{InvalidId, NodeId, VersionId};
+pub use name::{FileName, InvalidName, MAX_NAME_BYTES};
+pub use node::{InvalidRevision, Revision};
+pub use operation::{OlderVersion, Operation};
+pub use page::{InvalidSort, MAX_PAGE, Page, PageRequest, Sort, SortKey};
+pub use propose::{MAX_DEPTH, MAX_VERSIONS, NodePatch, OnConflict, Target};
+pub use view::{Kind, NodeView, Stats, VersionView};
