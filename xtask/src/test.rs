@@ -1,0 +1,127 @@
+//! `cargo xtask test`: everything that CI checks, step by step, with a summary.
+//!
+//! A step that is a check counts as one; a step that runs tests counts its tests. All steps run, also after a failure.
+
+use clap::Args;
+
+use crate::counts::Counts;
+use crate::program::{Program, cargo, find, program, root};
+use crate::python;
+
+/// The arguments of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Run the long forms of the tests too (crashes, take-overs): some hours
+    #[arg(long)]
+    long: bool,
+}
+
+/// How a step is judged.
+enum Judge {
+    /// One check: it passes or fails as a whole.
+    Check,
+    /// A test runner whose summary is counted.
+    Tests,
+}
+
+struct Step {
+    name: &'static str,
+    judge: Judge,
+    program: Result<Program, String>,
+}
+
+impl Test {
+    pub(crate) fn run(&self) -> Result<(), String> {
+        let steps = self.steps();
+        let total = steps.len();
+        let mut counts = Counts::default();
+        let mut failures = Vec::new();
+        for (index, step) in steps.into_iter().enumerate() {
+            println!("\n==> [{}/{total}] {}", index + 1, step.name);
+            let name = step.name;
+            let (seen, result) = step.run();
+            counts.add(seen);
+            if let Err(reason) = result {
+                println!("==> {name} FAILED: {reason}");
+                failures.push(name);
+            }
+        }
+        println!();
+        for skipped in skipped() {
+            println!("skipped: {skipped}");
+        }
+        if !failures.is_empty() {
+            println!("failed: {}", failures.join(", "));
+        }
+        println!("{} passed, {} failed", counts.passed, counts.failed);
+        if failures.is_empty() { Ok(()) } else { Err("not everything passed".to_owned()) }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let check = |name, program| Step { name, judge: Judge::Check, program: Ok(program) };
+        let mut steps = vec![
+            check("format", cargo(["fmt", "--all", "--check"])),
+            check("clippy", cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
+            check("documentation", documentation()),
+        ];
+        if find("cargo-deny").is_some() {
+            steps.push(check("dependencies", cargo(["deny", "--locked", "check", "bans", "licenses", "sources"])));
+        }
+        steps.push(Step { name: "tests", judge: Judge::Tests, program: Ok(self.long(tests())) });
+        let doc_tests = cargo(["test", "--doc", "--workspace", "--locked"]);
+        steps.push(Step { name: "doc tests", judge: Judge::Tests, program: Ok(doc_tests) });
+        let ourselves = std::env::current_exe().map_err(|error| error.to_string());
+        let fresh = ourselves.map(|xtask| program(xtask, ["openapi", "--check"]));
+        steps.push(Step { name: "openapi/coffer.json is fresh", judge: Judge::Check, program: fresh });
+        steps.push(Step { name: "interoperability (Python)", judge: Judge::Tests, program: pytest("tests/interop") });
+        steps
+    }
+
+    fn long(&self, program: Program) -> Program {
+        if self.long { program.env("COFFER_LONG", "1") } else { program }
+    }
+}
+
+impl Step {
+    fn run(self) -> (Counts, Result<(), String>) {
+        let mut seen = Counts::default();
+        let result = self
+            .program
+            .and_then(|program| program.run_watched(|line| seen.add(Counts::of_line(line).unwrap_or_default())));
+        match (self.judge, &result) {
+            (Judge::Check, Ok(())) => seen = Counts { passed: 1, failed: 0 },
+            (Judge::Check, Err(_)) => seen = Counts { passed: 0, failed: 1 },
+            // A runner that failed without a summary, or did not build.
+            (Judge::Tests, Err(_)) if seen.failed == 0 => seen.failed = 1,
+            (Judge::Tests, _) => {}
+        }
+        (seen, result)
+    }
+}
+
+fn documentation() -> Program {
+    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
+    cargo(arguments).env("RUSTDOCFLAGS", "-D warnings")
+}
+
+fn tests() -> Program {
+    if find("cargo-nextest").is_some() {
+        return cargo(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--status-level", "slow"]);
+    }
+    cargo(["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"])
+}
+
+fn pytest(folder: &str) -> Result<Program, String> {
+    if !root().join(folder).is_dir() {
+        return Err(format!("{folder} is missing"));
+    }
+    Ok(program(python::interpreter()?, ["-m", "pytest", "-q", "-p", "no:cacheprovider", folder]))
+}
+
+fn skipped() -> Vec<&'static str> {
+    let mut skipped = Vec::new();
+    if find("cargo-deny").is_none() {
+        skipped.push("dependencies: cargo-deny is not installed (cargo install cargo-deny)");
+    }
+    skipped
+}
