@@ -10,6 +10,7 @@ mod apply;
 mod blob;
 mod catalog;
 mod codec;
+pub mod content;
 mod error;
 #[cfg(test)]
 mod fixture;

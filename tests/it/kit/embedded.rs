@@ -6,7 +6,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{
     BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
-use coffer::config::Secret;
+use coffer::config::{Endpoint, Secret, StoreConfig};
+use coffer::store::Store;
 use coffer::store::embedded::{Embedded, serve_store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -42,6 +43,27 @@ impl TestStore {
         let origins = vec!["https://vault.example".to_owned()];
         let server = tokio::spawn(async move { serve_store(listener, &store, origins, std::future::pending()).await });
         Self { root, url, server }
+    }
+
+    /// The settings of a vault on this bucket.
+    pub(crate) fn config(&self) -> StoreConfig {
+        let url: url::Url = self.url.parse().unwrap();
+        StoreConfig {
+            endpoint: Endpoint::Remote(url.clone()),
+            public_endpoint: url,
+            region: "us-east-1".to_owned(),
+            bucket: BUCKET.to_owned(),
+            prefix: String::new(),
+            path_style: true,
+            access_key_id: Secret::new(ACCESS_KEY.to_owned()),
+            secret_access_key: Secret::new(SECRET_KEY.to_owned()),
+            request_timeout_secs: 30,
+        }
+    }
+
+    /// The vault's own client.
+    pub(crate) fn store(&self) -> Store {
+        Store::new(&self.config(), None)
     }
 
     pub(crate) fn client(&self) -> Client {

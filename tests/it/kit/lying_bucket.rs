@@ -22,6 +22,10 @@ pub(crate) enum Lie {
     Endless(String, &'static [u8]),
     /// Closes the connection without a word.
     Silence,
+    /// Takes the request and never answers.
+    Hang,
+    /// Answers a range of this object rightly, but closes the connection after so many bytes of it.
+    Cut(Arc<Vec<u8>>, usize),
 }
 
 /// The server; it stops with the value.
@@ -102,6 +106,7 @@ pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Lie {
 
 async fn lie(mut connection: TcpStream, lies: Vec<Lie>, seen: Arc<Mutex<Vec<Request>>>, sent: Arc<AtomicU64>) {
     let Some(request) = read_request(&mut connection).await else { return };
+    let range = range_of(&request.head);
     let number = {
         let mut seen = seen.lock();
         seen.push(request);
@@ -109,6 +114,18 @@ async fn lie(mut connection: TcpStream, lies: Vec<Lie>, seen: Arc<Mutex<Vec<Requ
     };
     match &lies[number.min(lies.len() - 1)] {
         Lie::Silence => {}
+        Lie::Hang => std::future::pending().await,
+        Lie::Cut(object, bytes) => {
+            let (start, last) = range.expect("a request for a range");
+            let (length, total) = (last - start + 1, object.len());
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\nContent-Length: {length}\r\nContent-Range: bytes \
+                 {start}-{last}/{total}\r\n\r\n"
+            );
+            let _ = connection.write_all(head.as_bytes()).await;
+            let _ = connection.write_all(&object[start..=last][..length.min(*bytes)]).await;
+            let _ = connection.shutdown().await;
+        }
         Lie::Raw(bytes) => {
             let _ = connection.write_all(bytes.as_bytes()).await;
             let _ = connection.shutdown().await;
@@ -120,6 +137,12 @@ async fn lie(mut connection: TcpStream, lies: Vec<Lie>, seen: Arc<Mutex<Vec<Requ
             }
         }
     }
+}
+
+fn range_of(head: &str) -> Option<(usize, usize)> {
+    let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="))?;
+    let (start, last) = range.split_once('-')?;
+    Some((start.parse().ok()?, last.parse().ok()?))
 }
 
 async fn read_request(connection: &mut TcpStream) -> Option<Request> {

@@ -4,4 +4,5 @@ pub(crate) mod embedded;
 pub(crate) mod lying_bucket;
 pub(crate) mod redis;
 
+pub(crate) use embedded::TestStore;
 pub(crate) use redis::TestRedis;
