@@ -15,6 +15,7 @@ mod list;
 mod multipart;
 mod object;
 mod presign;
+pub mod probe;
 mod range;
 mod retry;
 

@@ -259,6 +259,24 @@ async fn content_that_contradicts_its_type_is_refused_before_anything_is_stored(
 }
 
 #[tokio::test]
+async fn an_object_that_is_not_made_of_the_parts_that_were_sent_is_refused() {
+    let begun = "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>";
+    let completed = "<CompleteMultipartUploadResult><ETag>\"all\"</ETag></CompleteMultipartUploadResult>";
+    let part = answer("200 OK", "ETag: \"part\"\r\n", "");
+    let content = text(PART + 1);
+    let right_size = SEALED_PART + 56 + 17;
+    for size in [right_size, right_size - 1, right_size + 1, SEALED_PART] {
+        let made = Lie::Cut(Arc::new(vec![0; size]), usize::MAX);
+        let lies = vec![answer("200 OK", "", begun), part.clone(), part.clone(), answer("200 OK", "", completed), made];
+        let bucket = LyingBucket::start(lies).await;
+        let error = contents(&bucket.store(), NO_LIMIT).seal(pieces(&content), &of_size(PART + 1)).await.unwrap_err();
+        assert!(matches!(error, ContentError::Corrupt | ContentError::Storage(_)), "{size}: {error}");
+        let heads: Vec<String> = bucket.requests().into_iter().map(|request| request.head).collect();
+        assert!(heads.iter().any(|head| head.starts_with("delete ") && head.contains("uploadid=one")), "{heads:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_upload_takes_no_more_than_its_parts_of_memory() {
     let begun = "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>";
     let bucket = LyingBucket::start(vec![answer("200 OK", "", begun), Lie::Hang]).await;

@@ -7,6 +7,7 @@ mod embedded;
 mod kit;
 mod lying_bucket;
 mod owner;
+mod probe;
 mod redis_server;
 mod session;
 mod state;

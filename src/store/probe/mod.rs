@@ -1,0 +1,240 @@
+//! What the vault asks of its bucket before it trusts it with anything: is it there, whose is it, what does it keep
+//! of the protocol, and what only claims to.
+//!
+//! Writes only under `probe/<random>` and removes it, also after a failure. A finding names the variable to look at and
+//! never a value. Abilities are measured, not looked up: S3-compatibles accept what they then ignore.
+
+mod bare;
+mod browser;
+mod promises;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use url::Url;
+
+use crate::config::{Clock, Endpoint, Report, Secret, StoreConfig};
+
+use super::{CompletedPart, Store, StoreError};
+use bare::BareClient;
+
+/// A bucket's clock may be this far from ours before its owner is told.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// Beyond this S3 refuses every signature.
+const CLOCK_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// What is written; short, and not all alike.
+const CONTENT: &[u8] = b"coffer probes this bucket";
+/// Other bytes of the same length, to be refused.
+const OTHER_CONTENT: &[u8] = b"coffer probes THIS bucket";
+
+/// What the bucket really does, beyond what the vault cannot do without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Abilities {
+    /// Bytes other than the signed ones are refused, with credentials and through a signed URL.
+    pub refuses_wrong_bytes: bool,
+    /// A second write of an object that must not exist is refused.
+    pub refuses_overwrite: bool,
+    /// An upload is not completed with an entity tag that none of its parts has.
+    pub refuses_wrong_part: bool,
+}
+
+/// The outcome: what the bucket can do and what its owner must or should know.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// Measured as far as the bucket could be asked.
+    pub abilities: Abilities,
+    /// Findings; with an error among them the vault **must** not use the bucket.
+    pub report: Report,
+    /// Whether the bucket was away, so that asking again later makes sense.
+    pub is_away: bool,
+}
+
+/// Asks everything. `own_endpoint` is as for [`Store::new`]; `app` is the app's public URL, whose pages may have to
+/// reach the bucket across origins.
+pub async fn probe(config: &StoreConfig, own_endpoint: Option<&Url>, app: &Url, clock: &Clock) -> Probe {
+    let store = Store::new(config, own_endpoint);
+    let folder = format!("probe/{:032x}/", fastrand::u128(..));
+    let bare = BareClient::new(Duration::from_secs(config.request_timeout_secs));
+    let mut asked = Asked { store: &store, bare, folder: &folder, probe: Probe::default() };
+    if asked.is_usable().await {
+        asked.ask_clock(clock).await;
+        asked.ask_reading().await;
+        asked.ask_signatures(config, own_endpoint).await;
+        asked.ask_strangers().await;
+        asked.ask_promises().await;
+        asked.ask_multipart().await;
+        // The embedded store is on the app's own origin, and perhaps not listening there yet.
+        if matches!(config.endpoint, Endpoint::Remote(_)) && config.public_endpoint.origin() != app.origin() {
+            asked.ask_as_browser(app).await;
+        }
+    }
+    asked.clean_up().await;
+    let mut probe = asked.probe;
+    probe.report.sort();
+    probe
+}
+
+/// A probe on its way.
+struct Asked<'a> {
+    store: &'a Store,
+    bare: BareClient,
+    folder: &'a str,
+    probe: Probe,
+}
+
+impl Asked<'_> {
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.folder)
+    }
+
+    fn error(&mut self, variable: &str, reason: &str, hint: &str) {
+        self.probe.report.error(variable, reason, hint);
+    }
+
+    fn warning(&mut self, variable: &str, reason: &str, hint: &str) {
+        self.probe.report.warning(variable, reason, hint);
+    }
+
+    /// Writes the object that the other questions are about.
+    async fn is_usable(&mut self) -> bool {
+        let Err(error) = self.store.put(&self.key("object"), Bytes::from_static(CONTENT)).await else { return true };
+        self.probe.is_away = matches!(error, StoreError::Unavailable { .. });
+        let (variable, reason, hint) = explain(&error);
+        self.error(variable, &reason, hint);
+        false
+    }
+
+    /// An answer to anybody carries the bucket's time.
+    async fn ask_clock(&mut self, clock: &Clock) {
+        let Some(url) = self.store.unsigned_url(&self.key("object")).await else { return };
+        let Ok(answer) = self.bare.send("HEAD", &url, &[], Bytes::new()).await else { return };
+        let Some(bucket_ms) = answer.date_ms() else { return };
+        let skew = Duration::from_millis(bucket_ms.abs_diff(clock.now_ms()));
+        let (reason, hint) = ("its clock differs from this machine's", "set both clocks by NTP");
+        if skew >= CLOCK_LIMIT {
+            self.error("S3_ENDPOINT", reason, hint);
+        } else if skew > CLOCK_TOLERANCE {
+            self.warning("S3_ENDPOINT", reason, hint);
+        }
+    }
+
+    /// What was written is read, in full and in part, and listed, at once.
+    async fn ask_reading(&mut self) {
+        let key = self.key("object");
+        let whole = self.store.get(&key, CONTENT.len() as u64).await;
+        let part = match self.store.get_range(&key, 7..13).await {
+            Ok(body) => body.collect().await,
+            Err(error) => Err(error),
+        };
+        let listed = self.store.list(self.folder).await;
+        if whole.as_deref() != Ok(CONTENT) {
+            self.error("S3_ENDPOINT", "what was written can't be read back", "see the bucket's log and its policy");
+        }
+        if part.as_deref() != Ok(&CONTENT[7..13]) {
+            self.error("S3_ENDPOINT", "it does not answer a range with exactly that range", "use another S3 service");
+        }
+        if !listed.is_ok_and(|listed| listed.iter().any(|object| object.key == key)) {
+            self.error(
+                "S3_ENDPOINT",
+                "what was written is not listed at once, or may not be listed",
+                "allow these keys ListBucket; use a service whose listings are consistent",
+            );
+        }
+    }
+
+    /// The same access key with another secret must be nobody.
+    async fn ask_signatures(&mut self, config: &StoreConfig, own_endpoint: Option<&Url>) {
+        let secret_access_key = Secret::new(format!("{}x", config.secret_access_key.expose()));
+        let forger = Store::new(&StoreConfig { secret_access_key, ..config.clone() }, own_endpoint);
+        if forger.put(&self.key("forged"), Bytes::from_static(CONTENT)).await.is_ok() {
+            self.error("S3_ENDPOINT", "it accepts a wrong signature", "let the service check signatures");
+        }
+    }
+
+    /// Without any signature nothing may be read or listed.
+    async fn ask_strangers(&mut self) {
+        for (url, reason) in [
+            (self.store.unsigned_url(&self.key("object")).await, "anybody may read its objects"),
+            (self.store.unsigned_listing(self.folder).await, "anybody may list its objects"),
+        ] {
+            let Some(url) = url else { continue };
+            if self.bare.send("GET", &url, &[], Bytes::new()).await.is_ok_and(|answer| answer.is_success()) {
+                self.error("S3_BUCKET", reason, "make the bucket private");
+            }
+        }
+    }
+
+    /// An upload in two steps makes an object, and one that was aborted is gone.
+    async fn ask_multipart(&mut self) {
+        match self.multipart().await {
+            Ok(true) => {}
+            Ok(false) => self.error(
+                "S3_ENDPOINT",
+                "an upload in parts gave another object than its parts",
+                "use another S3 service",
+            ),
+            Err(error) => self.error(
+                "S3_ENDPOINT",
+                &format!("an upload in parts failed: {error}"),
+                "allow these keys PutObject, AbortMultipartUpload, ListMultipartUploadParts and \
+                 ListBucketMultipartUploads",
+            ),
+        }
+    }
+
+    async fn multipart(&mut self) -> Result<bool, StoreError> {
+        let key = self.key("parts");
+        let id = self.store.create_multipart(&key).await?;
+        let etag = self.store.upload_part(&key, &id, 1, Bytes::from_static(CONTENT)).await?;
+        let listed = self.store.list_parts(&key, &id).await?;
+        let wrong = CompletedPart { number: 1, etag: "\"00000000000000000000000000000000\"".to_owned() };
+        self.probe.abilities.refuses_wrong_part =
+            matches!(self.store.complete_multipart(&key, &id, &[wrong]).await, Err(StoreError::Refused { .. }));
+        if self.probe.abilities.refuses_wrong_part {
+            self.store.complete_multipart(&key, &id, &[CompletedPart { number: 1, etag: etag.clone() }]).await?;
+        }
+        let head = self.store.head(&key).await?;
+
+        let aborted = self.store.create_multipart(&key).await?;
+        self.store.abort_multipart(&key, &aborted).await?;
+        let left = self.store.list_multiparts(self.folder).await?;
+        let is_right = listed.len() == 1 && listed[0].size_bytes == CONTENT.len() as u64 && listed[0].etag == etag;
+        Ok(is_right && head.size_bytes == CONTENT.len() as u64 && left.iter().all(|upload| upload.id != aborted))
+    }
+
+    async fn clean_up(&mut self) {
+        if self.probe.is_away {
+            return;
+        }
+        for upload in self.store.list_multiparts(self.folder).await.unwrap_or_default() {
+            let _ = self.store.abort_multipart(&upload.key, &upload.id).await;
+        }
+        let keys: Vec<String> = match self.store.list(self.folder).await {
+            Ok(listed) => listed.into_iter().map(|object| object.key).collect(),
+            Err(_) => return,
+        };
+        if self.store.delete_many(&keys).await.is_err() {
+            self.error("S3_ACCESS_KEY_ID", "an object can't be deleted", "allow these keys DeleteObject");
+        }
+    }
+}
+
+/// The variable that a failed first write points at, why, and what to do.
+fn explain(error: &StoreError) -> (&'static str, String, &'static str) {
+    let StoreError::Refused { code, .. } = error else {
+        return ("S3_ENDPOINT", error.to_string(), "start the S3 service, or correct the URL or S3_PATH_STYLE");
+    };
+    let (variable, hint) = match code.as_str() {
+        "InvalidAccessKeyId" => ("S3_ACCESS_KEY_ID", "the service does not know this key"),
+        "SignatureDoesNotMatch" => ("S3_SECRET_ACCESS_KEY", "the secret does not belong to the access key"),
+        "NoSuchBucket" => ("S3_BUCKET", "make the bucket, or correct its name or S3_PATH_STYLE"),
+        "RequestTimeTooSkewed" => ("S3_ENDPOINT", "set this machine's and the bucket's clock by NTP"),
+        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" => {
+            ("S3_REGION", "the bucket is in another region or at another endpoint")
+        }
+        "AccessDenied" => ("S3_ACCESS_KEY_ID", "allow these keys to read, write, list and delete in the bucket"),
+        _ => ("S3_ENDPOINT", "see the service's log"),
+    };
+    (variable, error.to_string(), hint)
+}
