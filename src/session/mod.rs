@@ -19,6 +19,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::config::{Clock, Secret, SessionConfig};
 use crate::crypto::{random, sha256};
 use crate::owner::{Busy, Owner};
@@ -192,7 +194,7 @@ impl Sessions {
                 return Err(SessionError::Busy);
             }
         }
-        let secret = random::bytes();
+        let secret = Zeroizing::new(random::bytes());
         let id = SessionId::of(&secret);
         let record = self.new_record(&login, epoch);
         self.add(id, &record, epoch).await?;

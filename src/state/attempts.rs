@@ -8,14 +8,16 @@ use redis::Cmd;
 use super::{Key, State, StateError, decimal};
 use crate::crypto::random;
 
-/// A ticket that is in already was let through by a call whose answer was lost.
+/// A ticket that is in already was let through by a call whose answer was lost. With a limit of zero there is no oldest
+/// ticket, and after a clock was set back it lies ahead; the wait is never longer than the window.
 const ATTEMPT: &str = r"
 local limit, window, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 if redis.call('ZCARD', KEYS[1]) >= limit then
   local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  return math.max(1, (tonumber(oldest[2]) or now) + window - now)
+  if not oldest[2] then return window end
+  return math.max(1, math.min(window, tonumber(oldest[2]) + window - now))
 end
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], window)

@@ -1,5 +1,7 @@
 //! Sealed Redis over a real Redis: leases, anchors, sealed values, attempts, and Redis going and coming back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use coffer::config::{RedisConfig, Secret};
@@ -237,6 +239,10 @@ async fn attempts_are_let_through_up_to_the_limit_in_any_window() {
     assert_eq!(attempt(11_000).await, Attempt::Refused { retry_after_ms: 900 }, "no burst at a window's edge");
     state.give_back(&key, &third).await.unwrap();
     assert_eq!(attempt(11_000).await, Attempt::Allowed);
+
+    assert_eq!(attempt(5_000).await, Attempt::Refused { retry_after_ms: 1_000 }, "the clock was set back");
+    let none = state.attempt(&state.key("attempts", "none"), &Ticket::new(), 0, 1_000, 5_000).await.unwrap();
+    assert_eq!(none, Attempt::Refused { retry_after_ms: 1_000 });
     let other = state.key("attempts", "two");
     assert_eq!(state.attempt(&other, &Ticket::new(), 3, 1_000, 11_000).await.unwrap(), Attempt::Allowed);
 }
@@ -267,7 +273,7 @@ async fn a_stopped_redis_is_unavailable_at_once_and_back_by_itself() {
         for _ in 0..20 {
             let begun = Instant::now();
             assert_eq!(state.get(&key).await.err(), Some(StateError::Unavailable));
-            assert!(begun.elapsed() < Duration::from_millis(TIMEOUT_MS / 2), "a refused connection needs no timeout");
+            assert!(begun.elapsed() < Duration::from_millis(TIMEOUT_MS), "a refused connection needs no timeout");
         }
         redis.restart().await;
         assert_eq!(state.get(&key).await.unwrap().unwrap().as_slice(), b"value", "the first call after the return");
@@ -311,6 +317,38 @@ async fn a_redis_that_hangs_costs_one_timeout_and_then_nothing() {
     assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
     assert_eq!(knocking.await.unwrap(), Err(StateError::Unavailable));
 
+    redis.resume();
+    state.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn so_many_commands_may_be_in_flight_and_one_more_is_refused_at_once() {
+    let mut redis = TestRedis::private().await;
+    let state = state(&redis);
+    state.ping().await.unwrap();
+    redis.pause();
+    let on_their_way = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = (0..1_024)
+        .map(|_| {
+            let (state, on_their_way) = (state.clone(), on_their_way.clone());
+            tokio::spawn(async move {
+                let begun = Instant::now();
+                on_their_way.fetch_add(1, Ordering::Relaxed);
+                (state.ping().await, begun.elapsed())
+            })
+        })
+        .collect();
+    while on_their_way.load(Ordering::Relaxed) < calls.len() {
+        tokio::task::yield_now().await;
+    }
+    let begun = Instant::now();
+    assert_eq!(state.ping().await, Err(StateError::Unavailable));
+    assert!(begun.elapsed() < Duration::from_millis(TIMEOUT_MS / 2), "{:?}", begun.elapsed());
+    for call in calls {
+        let (answer, waited) = call.await.unwrap();
+        assert_eq!(answer, Err(StateError::Unavailable));
+        assert!(waited >= Duration::from_millis(TIMEOUT_MS), "{waited:?}: it was let in");
+    }
     redis.resume();
     state.ping().await.unwrap();
 }
