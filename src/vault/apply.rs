@@ -74,6 +74,13 @@ impl Catalog {
                 Ok(())
             }
             Operation::RaiseSessionEpoch { .. } => Err(Inconsistent("the session epoch did not rise")),
+            Operation::Abandon { blobs } => blobs.iter().try_for_each(|blob| {
+                if self.knows(*blob) {
+                    return Err(Inconsistent("an abandoned blob is known"));
+                }
+                self.put_fate(*blob, Fate::Purged);
+                Ok(())
+            }),
         }
     }
 
@@ -212,7 +219,7 @@ impl Catalog {
 
     /// A new version out of a blob that was never named before.
     fn fresh(&self, stamp: &Stamp, blob: &SealedBlob) -> Result<Version, Inconsistent> {
-        if self.retired.get(blob.id).is_some() || self.index.uses(blob.id) > 0 {
+        if self.knows(blob.id) {
             return Err(Inconsistent("a blob is named a second time"));
         }
         if !blob.is_whole() {

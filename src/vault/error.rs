@@ -1,6 +1,10 @@
 //! Why the vault does not do what it was asked. It knows no status codes; `api/problem.rs` gives each case one.
 
-use super::{blob::InvalidMediaType, id::NodeId, name::InvalidName};
+use super::{
+    blob::{InvalidMediaType, MediaType},
+    id::NodeId,
+    name::InvalidName,
+};
 
 /// Why a question has no answer or a change did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +74,18 @@ pub enum VaultError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The content has another length than declared.
+    #[error("the content is longer or shorter than declared")]
+    WrongLength,
+    /// The content is not of its declared media type.
+    #[error("the content is not {declared}")]
+    WrongMediaType {
+        /// What it was declared to be.
+        declared: MediaType,
+    },
+    /// The content broke off before its end, as its sender's stream says.
+    #[error("the content broke off before its end")]
+    Interrupted(std::io::ErrorKind),
     /// As many uploads as allowed are on their way.
     #[error("too many uploads at once; try again when one is done")]
     TooManyUploads,
@@ -91,4 +107,7 @@ pub enum VaultError {
     /// The bucket holds something else than what was sealed there.
     #[error("stored data was refused")]
     Corrupt,
+    /// The vault contradicts itself: a fault of this program. Nothing was changed.
+    #[error("the change does not fit the vault's state")]
+    Inconsistent,
 }

@@ -3,8 +3,7 @@
 //! The tree lives in memory as the [`Catalog`], which the sealed log drives; content lives in the bucket, sealed. A
 //! change is proposed against the catalog, committed as operations, and only then true.
 
-#![expect(dead_code, reason = "the commands that use it stand on the sealed log")]
-
+mod actor;
 mod answers;
 mod apply;
 mod blob;
@@ -12,6 +11,8 @@ mod catalog;
 mod codec;
 pub mod content;
 mod error;
+mod facade;
+mod fingerprint;
 #[cfg(test)]
 mod fixture;
 mod id;
@@ -25,19 +26,25 @@ mod operation;
 mod page;
 mod propose;
 mod query;
+mod quota;
 mod retired;
 mod snapshot;
+mod transfer;
 mod upkeep;
 mod view;
 
+pub use actor::Actor;
 pub use answers::{ANSWER_LIFE_MS, MAX_ANSWERS};
 pub use blob::{InvalidMediaType, MAX_MEDIA_TYPE_BYTES, MediaType, Salts, SealedBlob};
 pub use catalog::Catalog;
 pub use error::VaultError;
+pub use facade::Vault;
 pub use id::{InvalidId, NodeId, VersionId};
 pub use name::{FileName, InvalidName, MAX_NAME_BYTES};
 pub use node::{InvalidRevision, Revision};
 pub use operation::{OlderVersion, Operation};
 pub use page::{InvalidSort, MAX_PAGE, Page, PageRequest, Sort, SortKey};
 pub use propose::{MAX_DEPTH, MAX_VERSIONS, NodePatch, OnConflict, Target};
+pub use transfer::{OpenFile, Orphan};
+pub use upkeep::Upkept;
 pub use view::{Kind, NodeView, Stats, VersionView};

@@ -414,6 +414,7 @@ fn a_refused_operation_leaves_no_trace() {
         Operation::Purge { nodes: vec![], versions: vec![older, older], blobs: vec![first.id] },
         Operation::Deleted { blobs: vec![first.id] },
         Operation::RaiseSessionEpoch { epoch: 0 },
+        Operation::Abandon { blobs: vec![first.id] },
     ];
     let before = book.catalog.snapshot();
     for operation in refused {

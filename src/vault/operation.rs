@@ -162,6 +162,14 @@ pub enum Operation {
         #[n(0)]
         epoch: u64,
     },
+    /// Sealed objects that never became content, since the commit that should have named them was refused. They may be
+    /// deleted after this is committed, and may never be named again.
+    #[n(45)]
+    Abandon {
+        /// The blobs.
+        #[cbor(n(0), with = "codec::fixed_list")]
+        blobs: Vec<BlobId>,
+    },
 }
 
 /// An older version of a file.
@@ -201,6 +209,7 @@ mod tests {
             (42, Operation::Deleted { blobs: vec![blob.id, BlobId([2; 16])] }),
             (43, Operation::Remember { key: [3; 32], fingerprint: [4; 32], node: id }),
             (44, Operation::RaiseSessionEpoch { epoch: 1 << 40 }),
+            (45, Operation::Abandon { blobs: vec![blob.id] }),
         ];
         for (number, operation) in operations {
             let bytes = minicbor::to_vec(&operation).unwrap();

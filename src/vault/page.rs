@@ -287,15 +287,16 @@ mod tests {
         book
     }
 
-    fn page<'a>(book: &'a Book, sort: &str, cursor: Option<String>, limit: usize) -> (Vec<&'a Node>, Option<String>) {
+    fn page<'a>(book: &'a Book, sort: &str, cursor: Option<&str>, limit: usize) -> (Vec<&'a Node>, Option<String>) {
         let (index, sort) = (&book.catalog.index, sort.parse().unwrap());
-        slice(index, index.children_of(NodeId::ROOT), sort, &PageRequest { cursor, limit }).unwrap()
+        let request = PageRequest { cursor: cursor.map(str::to_owned), limit };
+        slice(index, index.children_of(NodeId::ROOT), sort, &request).unwrap()
     }
 
     fn all(book: &Book, sort: &str, limit: usize) -> Vec<NodeId> {
-        let (mut ids, mut cursor) = (Vec::new(), None);
+        let (mut ids, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let (nodes, next) = page(book, sort, cursor, limit);
+            let (nodes, next) = page(book, sort, cursor.as_deref(), limit);
             assert!(nodes.len() <= limit && (nodes.len() == limit || next.is_none()));
             ids.extend(nodes.iter().map(|node| node.id));
             match next {
@@ -333,7 +334,7 @@ mod tests {
             let (nodes, next) = page(&book, sort, None, 20);
             let gone: Vec<NodeId> = nodes[15..].iter().map(|node| node.id).collect();
             book.commit(gone.into_iter().map(|id| Operation::Trash { id }).collect());
-            let (rest, _) = page(&book, sort, next, MAX_PAGE);
+            let (rest, _) = page(&book, sort, next.as_deref(), MAX_PAGE);
             assert_eq!(rest.iter().map(|node| node.id).collect::<Vec<_>>(), whole[20..], "{sort}");
         }
     }

@@ -9,6 +9,7 @@ use super::{
     page::{self, Cursor, Page, PageRequest, Sort},
     view::{NodeView, Stats, VersionView},
 };
+use crate::crypto::BlobId;
 
 /// The listings whose cursors are none of a folder's orders.
 const TRASH: u8 = 100;
@@ -111,5 +112,23 @@ impl Catalog {
 
     fn view_of(&self, node: &Node) -> NodeView {
         NodeView::of(&self.index, node)
+    }
+
+    /// What a request with this `Idempotency-Key` made before.
+    pub(super) fn answered(
+        &self,
+        key: &[u8; 32],
+        fingerprint: &[u8; 32],
+        now_ms: u64,
+    ) -> Result<Option<NodeId>, VaultError> {
+        match self.answers.get(key, now_ms) {
+            Some(answer) if answer.fingerprint != *fingerprint => Err(VaultError::IdempotencyConflict),
+            answer => Ok(answer.map(|answer| answer.node)),
+        }
+    }
+
+    /// Whether the catalog knows this blob, or knows that its object is to be deleted or was.
+    pub(super) fn knows(&self, blob: BlobId) -> bool {
+        self.retired.get(blob).is_some() || self.index.uses(blob) > 0
     }
 }
