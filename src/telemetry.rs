@@ -22,6 +22,10 @@ const OURS: &str = "coffer";
 /// How loud everyone else may be.
 const OTHERS: LevelFilter = LevelFilter::WARN;
 
+/// The embedded bucket's protocol crate may say nothing: it logs every absent object as an error, and next to a wrong
+/// signature the right one. What fails on the disk, the bucket logs itself.
+const SILENT: &str = "s3s";
+
 /// Starts logging to the standard error and logs panics from now on. A second call changes nothing.
 pub fn init(config: &TelemetryConfig) {
     if tracing::subscriber::set_global_default(subscriber(config, std::io::stderr)).is_ok() {
@@ -45,8 +49,11 @@ where
 
 fn may_speak(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
-    let is_ours = target.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
-    is_ours || *metadata.level() <= OTHERS
+    is_below(target, OURS) || (*metadata.level() <= OTHERS && !is_below(target, SILENT))
+}
+
+fn is_below(target: &str, root: &str) -> bool {
+    target.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 fn log_panic(info: &PanicHookInfo<'_>) {
@@ -99,6 +106,7 @@ mod tests {
                 tracing::info!(target: "hyper::proto", "canary-3");
                 tracing::debug!(target: "s3s::ops", "canary-4");
                 tracing::trace!(target: "coffer_impostor", "canary-5");
+                tracing::error!(target: "s3s::service", "canary-6");
                 tracing::warn!(target: "rustls", "a warning");
                 tracing::trace!(target: "coffer::log", "our own detail");
             });
@@ -125,7 +133,7 @@ mod tests {
         let text = logged("info", false, || {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(log_panic));
-            let secret = "canary-6";
+            let secret = "canary-7";
             let _ = std::panic::catch_unwind(|| panic!("token {secret}"));
             let _ = std::panic::catch_unwind(|| panic!("a plain literal"));
             std::panic::set_hook(before);

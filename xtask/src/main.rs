@@ -6,7 +6,6 @@
 mod counts;
 mod openapi;
 mod program;
-mod python;
 mod redis;
 mod run;
 mod test;

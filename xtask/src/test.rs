@@ -5,8 +5,7 @@
 use clap::Args;
 
 use crate::counts::Counts;
-use crate::program::{Program, cargo, find, program, root};
-use crate::python;
+use crate::program::{Program, cargo, find, program};
 
 /// The arguments of `cargo xtask test`.
 #[derive(Args)]
@@ -66,6 +65,9 @@ impl Test {
         ];
         if find("cargo-deny").is_some() {
             steps.push(check("dependencies", cargo(["deny", "--locked", "check", "bans", "licenses", "sources"])));
+            if cargo(["deny", "fetch", "db"]).succeeds() {
+                steps.push(check("advisories", cargo(["deny", "--locked", "check", "advisories"])));
+            }
         }
         steps.push(Step { name: "tests", judge: Judge::Tests, program: Ok(self.long(tests())) });
         let doc_tests = cargo(["test", "--doc", "--workspace", "--locked"]);
@@ -73,7 +75,9 @@ impl Test {
         let ourselves = std::env::current_exe().map_err(|error| error.to_string());
         let fresh = ourselves.map(|xtask| program(xtask, ["openapi", "--check"]));
         steps.push(Step { name: "openapi/coffer.json is fresh", judge: Judge::Check, program: fresh });
-        steps.push(Step { name: "interoperability (Python)", judge: Judge::Tests, program: pytest("tests/interop") });
+        // Makes a Python environment of its own on the first call.
+        let interoperability = program("tests/interop/run", [""; 0]);
+        steps.push(Step { name: "interoperability (Python)", judge: Judge::Tests, program: Ok(interoperability) });
         steps
     }
 
@@ -109,13 +113,6 @@ fn tests() -> Program {
         return cargo(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--status-level", "slow"]);
     }
     cargo(["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"])
-}
-
-fn pytest(folder: &str) -> Result<Program, String> {
-    if !root().join(folder).is_dir() {
-        return Err(format!("{folder} is missing"));
-    }
-    Ok(program(python::interpreter()?, ["-m", "pytest", "-q", "-p", "no:cacheprovider", folder]))
 }
 
 fn skipped() -> Vec<&'static str> {
