@@ -30,7 +30,7 @@ pub const PART_HEADER: usize = SALT + COMMITMENT;
 /// What makes one encryption's key its own.
 pub type Salt = [u8; SALT];
 
-const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
+pub(super) const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
 const TAG: usize = 16;
 const COMMITMENT: usize = 32;
 const NONCE: usize = 12;
@@ -132,7 +132,7 @@ impl Message {
 }
 
 /// HKDF-Expand with SHA-512 (RFC 5869, 2.3). The `hkdf` crate refuses a key that is shorter than the hash, as this one is.
-fn expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
+pub(super) fn expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     let mut previous = Zeroizing::new([0u8; 64]);
     for (block, counter) in out.chunks_mut(64).zip(1u8..) {
         let mut mac = Hmac::<Sha512>::new_from_slice(prk).expect("HMAC takes a key of any length");
@@ -144,15 +144,6 @@ fn expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
         previous.copy_from_slice(&mac.finalize().into_bytes());
         block.copy_from_slice(&previous[..block.len()]);
     }
-}
-
-/// The AES-GCM key and nonce of a chunk, for tests that look for a pair used twice.
-#[cfg(test)]
-pub(super) fn message_key(key: &[u8; 32], salt: &Salt, context: &[u8], index: u64) -> ([u8; 32], [u8; NONCE]) {
-    let mut okm = [0; 32 + NONCE];
-    expand(key, &[INFO, salt, context], &mut okm);
-    let nonce = Message::derive(key, salt, context).nonce(index);
-    (okm[..32].try_into().unwrap(), nonce)
 }
 
 #[cfg(test)]

@@ -22,11 +22,7 @@ mod record;
 mod wrap;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod vectors;
-#[cfg(test)]
-mod wycheproof;
+mod tests;
 
 pub use checkpoint::{CHECKPOINT_PART, CheckpointPart};
 pub use cobblestone::{CHUNK_PLAIN, CHUNK_SEALED, PART_HEADER, SALT, Salt};

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::keys::label;
-use super::*;
+use crate::crypto::keys::label;
+use crate::crypto::*;
 
 #[derive(Serialize, Deserialize)]
 struct File<T> {

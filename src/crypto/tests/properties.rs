@@ -10,8 +10,9 @@ use aes_gcm::{Aes256Gcm, Tag};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::cobblestone::{Message, message_key};
-use super::*;
+use super::key_and_nonce;
+use crate::crypto::cobblestone::Message;
+use crate::crypto::*;
 
 const VAULT: VaultId = VaultId([7; 16]);
 
@@ -237,7 +238,7 @@ proptest! {
             });
             let salt = sealed[..SALT].try_into().unwrap();
             for (index, chunk) in sealed[PART_HEADER..].chunks(CHUNK_SEALED).enumerate() {
-                let pair = message_key(dek.as_bytes(), &salt, &context.bytes(), index as u64);
+                let pair = key_and_nonce(dek.as_bytes(), &salt, &context.bytes(), index as u64);
                 let ciphertext = sha256(chunk);
                 prop_assert_eq!(*uses.entry(pair).or_insert(ciphertext), ciphertext);
             }
@@ -333,7 +334,7 @@ fn inverse(x: u128) -> u128 {
 #[test]
 fn one_ciphertext_does_not_open_under_two_keys() {
     let (salt, contexts) = ([4; SALT], [b"one", b"two"]);
-    let derived = contexts.map(|context| message_key(&[9; 32], &salt, context, 0));
+    let derived = contexts.map(|context| key_and_nonce(&[9; 32], &salt, context, 0));
     let gcm = derived.map(|(key, nonce)| (Aes256Gcm::new((&key).into()), nonce));
     let tag = |(cipher, nonce): &(Aes256Gcm, [u8; 12]), aad: &[u8]| {
         let tag = cipher.encrypt_inout_detached(nonce.into(), aad, (&mut [] as &mut [u8]).into()).unwrap();
