@@ -4,6 +4,7 @@
 
 mod content;
 mod embedded;
+mod commands;
 mod kit;
 mod lying_bucket;
 mod owner;
