@@ -24,6 +24,7 @@ mod gate;
 mod inbound;
 mod key;
 mod listing;
+mod names;
 mod object;
 mod outbound;
 mod part;

@@ -165,7 +165,8 @@ impl Uploads {
             let assembled = upload.assemble(&self.folder, &mut gate, &parts).map_err(disk_fault)?;
             self.folder.publish(&key, assembled.path(), condition)?
         };
-        self.close(upload, &mut gate)?;
+        // The object is there; what is left of the upload has no data and goes at the next opening at the latest.
+        let _ = self.close(upload, &mut gate);
         Ok(info)
     }
 
