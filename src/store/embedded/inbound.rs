@@ -1,6 +1,7 @@
 //! Receiving a body: in bounded memory, hashed once, checked against everything the request says about it.
 //!
 //! What the signature layer verifies by itself as the body passes (a signed SHA-256, signed chunks) is not hashed a second time.
+//! A body whose chunks are signed is held by that layer one chunk at a time, and only a holder of the keys can send one.
 
 use std::time::Duration;
 
