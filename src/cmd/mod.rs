@@ -7,7 +7,6 @@ mod check;
 mod hash_password;
 mod init;
 pub mod settings;
-mod store;
 mod terminal;
 
 use std::path::PathBuf;
@@ -34,8 +33,6 @@ enum Verb {
     Init(init::Init),
     /// Turn a password into the hash for USER_PASSWORD_HASH
     HashPassword(hash_password::HashPassword),
-    /// Serve a folder as an S3 bucket, as a process of its own
-    Store(store::Store),
 }
 
 /// Runs the verb on the command line and returns the program's exit status.
@@ -46,6 +43,5 @@ pub fn run() -> ExitCode {
         Verb::Check(check) => check.run(env_file),
         Verb::Init(init) => init.run(),
         Verb::HashPassword(hash_password) => hash_password.run(),
-        Verb::Store(store) => store.run(env_file),
     }
 }

@@ -176,7 +176,8 @@ impl<M: Machine> Batch<M> {
         let (meta, mut proposal) = match job {
             Job::Own(operations) => {
                 let meta = CommitMeta { actor: "log".to_owned(), ..CommitMeta::default() };
-                return self.add(Commit::new(meta, operations.into_iter().map(Operation::Own).collect()));
+                let commit = Commit::new(meta, operations.into_iter().map(Operation::Own).collect());
+                return self.add(commit.encode(), commit);
             }
             Job::Caller(meta, proposal) => (meta, proposal),
         };
@@ -192,17 +193,16 @@ impl<M: Machine> Batch<M> {
             return proposal.answer(Outcome::Inconsistent(error));
         }
         let commit = Commit::new(meta, operations);
-        let size = commit.encode().len();
-        if size > COMMIT_MAX_BYTES {
+        let encoded = commit.encode();
+        if encoded.len() > COMMIT_MAX_BYTES {
             self.redo(index);
             return proposal.answer(Outcome::TooLarge);
         }
         self.waiting.push((proposal, self.next_index));
-        self.add(commit);
+        self.add(encoded, commit);
     }
 
-    fn add(&mut self, commit: Commit<M::Operation>) {
-        let encoded = commit.encode();
+    fn add(&mut self, encoded: Vec<u8>, commit: Commit<M::Operation>) {
         self.bytes += encoded.len();
         self.next_index += u32::try_from(commit.operations().len()).expect("a commit is at most 8 MiB");
         self.encoded.push(encoded);

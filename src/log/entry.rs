@@ -4,6 +4,7 @@
 //! a second way to write a number, a trailing byte or a repeated key are all refused, and so is an operation of a newer
 //! version; the refusal names the version that wrote the entry. This module knows neither keys nor objects.
 
+use minicbor::bytes::ByteArray;
 use minicbor::data::Type;
 use minicbor::decode::Decoder;
 use minicbor::encode::{Encoder, Write};
@@ -46,8 +47,8 @@ pub(crate) struct Commit<O> {
     client: Option<String>,
     #[n(3)]
     request_id: String,
-    #[cbor(n(4), with = "minicbor::bytes")]
-    idempotency: Option<[u8; 32]>,
+    #[n(4)]
+    idempotency: Option<ByteArray<32>>,
     #[n(5)]
     operations: Vec<Operation<O>>,
 }
@@ -81,6 +82,7 @@ impl<O> Commit<O> {
     /// Puts a caller's description and operations together.
     pub(crate) fn new(meta: CommitMeta, operations: Vec<Operation<O>>) -> Self {
         let CommitMeta { actor, session, client, request_id, idempotency } = meta;
+        let idempotency = idempotency.map(ByteArray::from);
         Self { actor, session, client, request_id, idempotency, operations }
     }
 
@@ -96,13 +98,14 @@ impl<O> Commit<O> {
             session: self.session.clone(),
             client: self.client.clone(),
             request_id: self.request_id.clone(),
-            idempotency: self.idempotency,
+            idempotency: self.idempotency.map(Into::into),
         }
     }
 
     /// Takes them apart again.
     pub(crate) fn into_parts(self) -> (CommitMeta, Vec<Operation<O>>) {
         let Self { actor, session, client, request_id, idempotency, operations } = self;
+        let idempotency = idempotency.map(Into::into);
         (CommitMeta { actor, session, client, request_id, idempotency }, operations)
     }
 }

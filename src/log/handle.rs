@@ -238,9 +238,11 @@ impl<M: Machine> Shared<M> {
     ) -> (JobSender<M>, JobReceiver<M>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         self.show(lease, index);
-        self.set(Status::Serving { epoch: takeover.term.epoch });
+        let epoch = takeover.term.epoch;
         *self.takeover.write() = Some(Arc::new(takeover));
         *self.intake.write() = Intake::Open(sender.clone());
+        // Last: whoever waited for it finds all of the above.
+        self.set(Status::Serving { epoch });
         (sender, receiver)
     }
 

@@ -46,7 +46,7 @@ pub(crate) enum LoadError {
 pub(crate) struct Memories {
     /// Redis's anchor, as it lies there: the parent of the next.
     pub(crate) in_redis: Option<Vec<u8>>,
-    /// All of them, opened.
+    /// All of them, opened, Redis's first.
     pub(crate) all: Vec<Memory>,
 }
 
@@ -58,8 +58,6 @@ pub(crate) struct Loaded<M> {
     pub(crate) chain: Option<Chain>,
     /// Entries beside the chain.
     pub(crate) forks: Vec<Place>,
-    /// Forgotten entries whose objects are still there.
-    pub(crate) remains: Vec<Place>,
     /// Damage that did not matter.
     pub(crate) notices: Vec<String>,
 }
@@ -89,6 +87,15 @@ impl Memories {
         }
         Ok(Self { in_redis, all })
     }
+
+    /// Whether Redis knows less than it was told. A writer that ends between its PUT and its script leaves Redis one
+    /// entry behind; more means that Redis lost something: its anchor, or everything since an old dump.
+    pub(crate) fn redis_is_behind(&self, head_seq: u64) -> bool {
+        match self.all.first() {
+            Some((_, Remembered::Anchor(anchor))) => anchor.place.seq.saturating_add(1) < head_seq,
+            _ => true,
+        }
+    }
 }
 
 /// Loads the log's state, reporting (entries done, entries in all) on the way.
@@ -107,7 +114,7 @@ pub(crate) async fn load<M: Machine>(
     let listing = Listing::new(names.into_iter().filter_map(|(place, _)| place));
     if listing.is_empty() {
         refuse_hollow::<M>(parts, memories, checkpoints.is_empty()).await?;
-        return Ok(Loaded { index: Index::empty(), chain: None, forks: vec![], remains: vec![], notices });
+        return Ok(Loaded { index: Index::empty(), chain: None, forks: vec![], notices });
     }
     let hint = checkpoints.iter().filter(|object| object.key.ends_with("/head"));
     let hint = hint.filter_map(|object| Place::from_checkpoint_key(M::NAME, &object.key)).map(|place| place.seq).max();
@@ -117,8 +124,7 @@ pub(crate) async fn load<M: Machine>(
     loader.fetch(first).await?;
     let (index, chain) = loader.choose(&listing, freshness::deepest(&memories.all), &mut notices, &progress).await?;
     let forks = listing.forks(&chain);
-    let remains = index.book.forgotten_up_to.map(|seq| listing.single_up_to(seq).collect()).unwrap_or_default();
-    Ok(Loaded { index, chain: Some(chain), forks, remains, notices })
+    Ok(Loaded { index, chain: Some(chain), forks, notices })
 }
 
 /// An empty log beside anything that only a log can have made is a log that was taken away.

@@ -23,6 +23,8 @@ mod handle;
 mod index;
 mod load;
 mod maintenance;
+#[cfg(test)]
+mod model;
 mod name;
 mod open;
 mod own;
@@ -123,7 +125,8 @@ pub struct Inconsistent(pub &'static str);
 pub struct Takeover {
     /// The writer's term.
     pub term: Term,
-    /// Redis held no anchor though the log has entries: sessions and limits are gone, or an old dump will come back.
+    /// Redis held no anchor, or an old one, though the log has entries: sessions and limits are gone or those of an old
+    /// dump.
     pub redis_was_lost: bool,
     /// No anchor was known anywhere: the log is taken on trust.
     pub trusted_first_load: bool,

@@ -39,8 +39,6 @@ pub(crate) enum Opening<M: Machine> {
         takeover: Takeover,
         /// Redis's anchor now.
         in_redis: Option<Vec<u8>>,
-        /// Forgotten entries whose objects are still there.
-        remains: Vec<Place>,
     },
     /// An alarm: the state may be read.
     ReadOnly {
@@ -127,7 +125,7 @@ async fn attempt<M: Machine>(
     match first_entry(&mut writer, loaded.index, own, &takeover).await {
         Ok(index) => {
             let in_redis = writer.in_redis.take();
-            Ok(Opening::Open { tenure, index, takeover, in_redis, remains: loaded.remains })
+            Ok(Opening::Open { tenure, index, takeover, in_redis })
         }
         Err(StepDown(reason)) => Ok(Opening::Again(reason)),
     }
@@ -174,7 +172,7 @@ impl Finding {
         let alarm = (!reasons.is_empty()).then(|| reasons.join("; "));
         let is_accepted = alarm.is_some() && parts.config.accept_head.as_ref() == Some(&accept);
         let trusted = judgement.verdict == Verdict::Trusted;
-        let redis_was_lost = memories.in_redis.is_none();
+        let redis_was_lost = memories.redis_is_behind(chain.head.seq);
         let mut own = vec![OwnOperation::Opened { trusted_first_load: trusted, redis_was_lost }];
         if let Some(reason) = alarm.clone().filter(|_| is_accepted) {
             warn!(%accept, %reason, "the owner accepts the log as it is");
@@ -207,7 +205,7 @@ fn report(takeover: &Takeover, has_entries: bool) {
         warn!("no anchor is known anywhere: the log is taken on trust, an older copy could not be told from it");
     }
     if takeover.redis_was_lost {
-        warn!("Redis holds no anchor: it was lost or emptied");
+        warn!("Redis was lost, emptied or set back: its anchor is gone or old");
     }
     for fork in &takeover.forks {
         info!(entry = %fork, "an entry lies beside the chain: a write of a replaced writer that was not acknowledged");

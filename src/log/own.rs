@@ -19,7 +19,7 @@ pub(crate) enum OwnOperation {
         /// No anchor was known anywhere: what was loaded is trusted, not proven to be the newest.
         #[n(0)]
         trusted_first_load: bool,
-        /// Redis held no anchor though the log has entries.
+        /// Redis held no anchor, or an old one, though the log has entries.
         #[n(1)]
         redis_was_lost: bool,
     },

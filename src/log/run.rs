@@ -20,7 +20,7 @@ use super::tenure::{Lease, Tenure};
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long [`super::Log::stop`] waits for the entry on its way.
 const STOP_GRACE: Duration = Duration::from_secs(10);
-/// Entries to wait before another checkpoint is taken, so that one that fails is not tried with each entry.
+/// Entries to wait after a checkpoint that was begun and is not committed, so that one that fails is not begun with each.
 const REST_AFTER_CHECKPOINT: u64 = 1024;
 /// How often a lease that another holds is asked for, as a part of its length.
 const ASKS_PER_LEASE: u32 = 10;
@@ -42,6 +42,7 @@ pub(crate) async fn run<M: Machine>(parts: LogParts, shared: Arc<Shared<M>>) {
         let kept = lease.keep();
         let end = hold(&parts, &shared, &lease, &mut recollection).await;
         shared.close();
+        shared.set(Status::Standby);
         drop(kept);
         lease.release().await;
         match end {
@@ -53,7 +54,6 @@ pub(crate) async fn run<M: Machine>(parts: LogParts, shared: Arc<Shared<M>>) {
             }
             End::SteppedDown(reason) => {
                 warn!(%reason, log = M::NAME, "stepped down");
-                shared.set(Status::Standby);
                 stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             }
         }
@@ -103,11 +103,11 @@ async fn hold<M: Machine>(
                 () = shared.stop.cancelled() => End::Stopped,
             }
         }
-        Opening::Open { mut tenure, index, takeover, in_redis, remains } => {
+        Opening::Open { mut tenure, index, takeover, in_redis } => {
             info!(log = M::NAME, term = %tenure.term, entries = index.next_seq(), "serving");
             let term = tenure.term;
             let earlier = std::mem::take(&mut tenure.earlier);
-            let forgotten = index.book.forgotten_up_to.filter(|_| !remains.is_empty());
+            let forgotten = index.book.forgotten_up_to;
             let (sender, jobs) = shared.open(lease, index, takeover);
             let care = Maintenance { parts: parts.clone(), shared: Arc::clone(shared), jobs: sender, term };
             let mut beside = JoinSet::new();
@@ -203,6 +203,7 @@ impl<M: Machine> Term<'_, M> {
     fn care_for(&mut self, index: &Index<M>, (checkpoints, forgotten_up_to): (usize, Option<u64>)) {
         let last = index.book.newest_checkpoint().map_or(0, |checkpoint| checkpoint.size_bytes);
         if index.book.checkpoints.len() > checkpoints {
+            self.checkpoint = None;
             self.beside.spawn(self.care.clone().forget());
         }
         if let Some(up_to) = index.book.forgotten_up_to.filter(|_| index.book.forgotten_up_to != forgotten_up_to) {

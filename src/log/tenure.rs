@@ -13,6 +13,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -23,6 +24,9 @@ use crate::crypto::{Label, OpenError, random};
 use crate::state::{State, StateError};
 use crate::store::StoreError;
 
+/// Epochs begin with Unix milliseconds and rise by one with each take-over: no writer ever made one as high as this, and
+/// one that was planted must not use the numbers up.
+const EPOCH_LIMIT: u64 = 1 << 62;
 /// The largest marker that is read.
 const MARKER_MAX_BYTES: u64 = 4096;
 
@@ -76,14 +80,15 @@ impl Lease {
         loop {
             tokio::time::sleep(pause).await;
             let asked = Instant::now();
-            match self.state.renew_lease(self.writer, millis(self.ttl)).await {
-                Ok(true) => {
+            let left = self.ends.lock().saturating_duration_since(asked);
+            // An answer that comes after the lease's end is of no use.
+            match timeout(left, self.state.renew_lease(self.writer, millis(self.ttl))).await {
+                Ok(Ok(true)) => {
                     *self.ends.lock() = asked + self.ttl;
                     pause = self.ttl / 3;
                 }
-                Ok(false) => break,
-                Err(_) if self.is_held() => pause = self.ttl / 10,
-                Err(_) => break,
+                Ok(Err(_)) if self.is_held() => pause = self.ttl / 10,
+                Ok(Ok(false) | Err(_)) | Err(_) => break,
             }
         }
         self.lost.cancel();
@@ -181,20 +186,24 @@ impl Foreign {
         if self.0.lock().contains(&term) {
             return Ok(false);
         }
+        let genuine = term.epoch < EPOCH_LIMIT && Self::opens(parts, term).await?;
+        if !genuine && self.0.lock().insert(term) {
+            warn!(object = %term.marker_key(), "an object that is no marker of this vault lies among the markers");
+        }
+        Ok(genuine)
+    }
+
+    async fn opens(parts: &LogParts, term: Term) -> Result<bool, Contest> {
         let sealed = match parts.store.get(&term.marker_key(), MARKER_MAX_BYTES).await {
             Err(StoreError::NotFound) => return Ok(true),
             Err(StoreError::TooLarge) => Bytes::new(),
             sealed => sealed?,
         };
-        let genuine = match parts.keys.open(Label::Marker, &aad(term), &sealed) {
+        Ok(match parts.keys.open(Label::Marker, &aad(term), &sealed) {
             Ok(plain) => from_cbor::<Marker>(&plain).is_none_or(|marker| marker.term == term),
             Err(OpenError::UnknownKey(_)) => true,
             Err(OpenError::Refused) => false,
-        };
-        if !genuine && self.0.lock().insert(term) {
-            warn!(object = %term.marker_key(), "an object that is no marker of this vault lies among the markers");
-        }
-        Ok(genuine)
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 
 mod content;
 mod embedded;
-mod commands;
 mod kit;
+mod log;
 mod lying_bucket;
 mod owner;
 mod probe;

@@ -26,7 +26,6 @@ use std::time::{Duration, SystemTime};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::key::Key;
-use super::names::NameMemory;
 
 /// The store's own part of the folder. No plain home begins with a dot.
 pub(super) const OWN_FOLDER: &str = ".store";
@@ -43,7 +42,6 @@ pub(super) struct Folder {
     staging: PathBuf,
     staged: AtomicU64,
     last_stamp: Mutex<u64>,
-    names: NameMemory,
     key_locks: [Mutex<()>; KEY_LOCKS],
     _lock: File,
 }
@@ -67,7 +65,6 @@ impl Folder {
             staging: own.join("staging"),
             staged: AtomicU64::new(0),
             last_stamp: Mutex::new(0),
-            names: NameMemory::default(),
             key_locks: std::array::from_fn(|_| Mutex::new(())),
             _lock: {
                 make_folder(&own)?;
@@ -95,11 +92,6 @@ impl Folder {
     /// Where uploads in progress lie.
     pub(super) fn uploads(&self) -> &Path {
         &self.uploads
-    }
-
-    /// The names listed last, to be told of every change.
-    pub(super) fn names(&self) -> &NameMemory {
-        &self.names
     }
 
     /// The places where the key's object may lie: at most one of them is a file.
@@ -144,7 +136,6 @@ impl Folder {
             }
             done => done?,
         }
-        self.names.changed();
         Ok(folder.to_owned())
     }
 

@@ -1,6 +1,5 @@
 //! The embedded store through an S3 client, over HTTP.
 
-mod crash;
 mod listing;
 mod objects;
 mod signatures;
