@@ -1,1 +1,88 @@
-//! The files a browser loads.
+//! What a browser gets: a page that says what this is, the API's description, and, where the operator asks for it, a
+//! page to try the API.
+
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use poem::endpoint::make_sync;
+use poem::{Endpoint, Response, Route, get};
+use sha2::{Digest, Sha256};
+
+use crate::api::openapi;
+
+const STYLE: &str = "body{font:16px/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1rem;\
+                     color:#1c1c1e;background:#fafafa}code{background:#ececf0;padding:.1em .3em;border-radius:.2em}\
+                     @media(prefers-color-scheme:dark){body{color:#eee;background:#161618}code{background:#2a2a2e}\
+                     a{color:#8ab4ff}}";
+
+/// Adds the pages to the routes of the API.
+pub fn routes(route: Route, docs: bool) -> Route {
+    let route = route
+        .at("/", get(text("text/html; charset=utf-8", page())))
+        .at("/robots.txt", get(text("text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n".to_owned())))
+        .at("/openapi.json", get(text("application/json", openapi::document())));
+    if docs { route.at("/docs", get(try_page())) } else { route }
+}
+
+fn page() -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\"><title>Coffer</title>\
+         <style>{STYLE}</style><h1>Coffer</h1>\
+         <p>A private vault for one owner's files. There is nothing here for anybody else.</p>\
+         <p>Programs speak to it over <code>/api/v1</code>; <a href=\"/openapi.json\">/openapi.json</a> describes every \
+         operation, and <a href=\"/health/ready\">/health/ready</a> says whether it serves.</p></html>\n"
+    )
+}
+
+/// A page of our own making: the only script or style that runs is the one that was hashed here.
+fn text(media_type: &'static str, body: String) -> impl Endpoint<Output = Response> {
+    let policy = format!("default-src 'none'; style-src '{}'; frame-ancestors 'none'", hash(STYLE));
+    make_sync(move |_| {
+        Response::builder().header(CONTENT_TYPE, media_type).header(CONTENT_SECURITY_POLICY, &policy).body(body.clone())
+    })
+}
+
+/// Swagger UI, whose scripts are in the page; it sets styles on elements, which hashes cannot allow.
+fn try_page() -> impl Endpoint<Output = Response> {
+    let html = openapi::service().server(crate::api::PREFIX).swagger_ui_html();
+    let scripts: Vec<_> = inline_scripts(&html).map(|script| format!("'{}'", hash(script))).collect();
+    let policy = format!(
+        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
+         frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        scripts.join(" ")
+    );
+    make_sync(move |_| {
+        Response::builder()
+            .header(CONTENT_TYPE, "text/html; charset=utf-8")
+            .header(CONTENT_SECURITY_POLICY, &policy)
+            .body(html.clone())
+    })
+}
+
+/// The source expression of an inline script or style (CSP 3, section 2.3.1).
+fn hash(text: &str) -> String {
+    format!("sha256-{}", data_encoding::BASE64.encode(&Sha256::digest(text)))
+}
+
+fn inline_scripts(html: &str) -> impl Iterator<Item = &str> {
+    html.split("<script").skip(1).filter_map(|rest| {
+        let (_, body) = rest.split_once('>')?;
+        body.split_once("</script>").map(|(script, _)| script)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_a_script_is_the_one_that_browsers_compute() {
+        // The example of CSP 3, section 8.3.
+        assert_eq!(hash("alert('Hello, world.');"), "sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
+    }
+
+    #[test]
+    fn scripts_are_found_in_their_page() {
+        let html = "<p><script charset=\"UTF-8\">one</script><script>two</script>";
+        assert_eq!(inline_scripts(html).collect::<Vec<_>>(), ["one", "two"]);
+    }
+}

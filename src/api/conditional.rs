@@ -6,6 +6,10 @@
 
 use std::ops::Range;
 
+use super::problem::{Code, Problem};
+use super::text::EntityTags;
+use crate::vault::{Revision, VersionId};
+
 /// What of the content to answer with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
@@ -30,6 +34,39 @@ pub fn if_match(header: &str, version: &str) -> bool {
 /// Whether `If-None-Match` lets a request on the present `version` go on, compared weakly.
 pub fn if_none_match(header: &str, version: &str) -> bool {
     !any_tag(header, |tag| tag == Tag::Any || tag == Tag::Strong(version) || tag == Tag::Weak(version))
+}
+
+/// The revision that `If-Match` names; `None` where any will do.
+///
+/// # Errors
+/// See [`single`].
+pub fn revision_of(header: Option<EntityTags>) -> Result<Option<Revision>, Problem> {
+    single(header, |tag| tag.parse().ok())
+}
+
+/// The version that `If-Match` names; `None` where any will do.
+///
+/// # Errors
+/// See [`single`].
+pub fn version_of(header: Option<EntityTags>) -> Result<Option<VersionId>, Problem> {
+    single(header, VersionId::from_hex)
+}
+
+/// The one strong tag of a header that a change is conditional on.
+///
+/// # Errors
+/// `INVALID_REQUEST` for several tags, since a change depends on one state; `PRECONDITION_FAILED` for a tag that can
+/// name no state.
+fn single<T>(header: Option<EntityTags>, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    let Some(EntityTags(header)) = header else { return Ok(None) };
+    if header.contains(',') {
+        return Err(Problem::new(Code::InvalidRequest).with_detail("Name one entity tag in If-Match."));
+    }
+    match parse_tag(header.trim()) {
+        Some(Tag::Any) => Ok(None),
+        Some(Tag::Strong(tag)) => parse(tag).map(Some).ok_or_else(|| Code::PreconditionFailed.into()),
+        Some(Tag::Weak(_)) | None => Err(Code::PreconditionFailed.into()),
+    }
 }
 
 /// What `Range`, where `If-Range` agrees with the present `version`, selects of `size` bytes.
@@ -145,6 +182,20 @@ mod tests {
         ] {
             assert_eq!(select(Some("bytes=0-0"), Some(if_range), "v", 10), expected, "{if_range}");
         }
+    }
+
+    #[test]
+    fn a_change_depends_on_one_state() {
+        let revision = |text: &str| revision_of(Some(EntityTags(text.into()))).map_err(|problem| problem.code());
+        assert_eq!(revision("\"41-2\""), Ok(Some(Revision { seq: 41, index: 2 })));
+        assert_eq!(revision("*"), Ok(None));
+        assert_eq!(revision_of(None).unwrap(), None);
+        for text in ["W/\"41-2\"", "41-2", "\"x\"", "\"1-99999999999\"", ""] {
+            assert_eq!(revision(text), Err(Code::PreconditionFailed), "{text}");
+        }
+        assert_eq!(revision("\"1-0\", \"2-0\""), Err(Code::InvalidRequest));
+        let version = VersionId::from_hex("000102030405060708090a0b0c0d0e0f").unwrap();
+        assert_eq!(version_of(Some(EntityTags(entity_tag(&version.hex())))).unwrap(), Some(version));
     }
 
     #[test]

@@ -1,12 +1,143 @@
 //! HTTP: handlers described by the OpenAPI document that is generated from them.
 //!
-//! [`server`] accepts connections and bounds them; [`problem`] alone turns errors into statuses. Handlers extract, call
-//! and convert; what they call knows no HTTP.
+//! A connection comes in through [`server`], a request through [`root`], which gives it an id, bounds it, and turns what
+//! goes wrong into a [`problem`]. Handlers, one file a resource, extract, call and convert; what they call knows no HTTP.
+//! Texts are parsed once, in [`text`]; answers are the nouns of [`schema`]. Who asks is decided by [`caller`] alone.
 
 pub mod server;
 pub mod stall;
+pub mod root;
 pub mod headers;
 pub mod client;
 pub mod problem;
+pub mod caller;
+pub mod text;
+pub mod schema;
 pub mod conditional;
 pub mod disposition;
+pub mod content;
+pub mod session;
+pub mod sessions;
+pub mod nodes;
+pub mod folders;
+pub mod files;
+pub mod trash;
+pub mod health;
+pub mod openapi;
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use http::Uri;
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Route};
+
+use crate::config::HttpConfig;
+use crate::owner::Owner;
+use crate::session::Sessions;
+use crate::vault::Vault;
+use crate::web;
+use health::Health;
+use problem::{Code, Problem};
+
+/// Where the API lies.
+pub const PREFIX: &str = "/api/v1";
+
+/// Paths that answer in a second place too, for programs that look for them there, and the path they stand for.
+const ALIASES: &[(&str, &str)] = &[
+    ("/health/live", "/api/v1/health/live"),
+    ("/health/ready", "/api/v1/health/ready"),
+    ("/api/v1/openapi.json", "/openapi.json"),
+];
+
+/// What handlers work with. It answers from the first moment; what needs the vault waits for [`Coffer::open`].
+pub struct Coffer {
+    /// The listener's settings.
+    pub http: HttpConfig,
+    /// Whether requests can be served, and what they wait for.
+    pub health: Health,
+    floors: OnceLock<Floors>,
+}
+
+/// The floors below, once they stand.
+pub struct Floors {
+    /// Files and folders.
+    pub vault: Vault,
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// Who may log in.
+    pub owner: Owner,
+}
+
+impl Coffer {
+    /// A program that is starting.
+    pub fn new(http: HttpConfig, health: Health) -> Self {
+        Self { http, health, floors: OnceLock::new() }
+    }
+
+    /// Lets requests reach the floors below. Later calls change nothing.
+    pub fn open(&self, floors: Floors) {
+        let _ = self.floors.set(floors);
+    }
+
+    /// The floors below.
+    ///
+    /// # Errors
+    /// `NOT_READY` while the program starts.
+    pub fn floors(&self) -> Result<&Floors, Problem> {
+        self.floors.get().ok_or_else(|| Code::NotReady.into())
+    }
+}
+
+/// What a handler knows of its request beside the parameters.
+#[derive(Clone)]
+pub struct Context {
+    /// The program.
+    pub coffer: Arc<Coffer>,
+    /// The request's id.
+    pub request_id: String,
+    /// The client's address.
+    pub address: IpAddr,
+    /// The client's name for itself.
+    pub user_agent: String,
+}
+
+impl Context {
+    /// The context that [`root`] gave the request.
+    pub fn of(request: &poem::Request) -> &Self {
+        request.data().expect("the root gives every request its context")
+    }
+}
+
+/// The API and the pages.
+fn routes(docs: bool) -> BoxEndpoint<'static, poem::Response> {
+    let route = Route::new().nest(PREFIX, openapi::service());
+    web::routes(route, docs).map_to_response().boxed()
+}
+
+/// Leads an alias to the path that it stands for.
+fn alias(uri: &mut Uri) {
+    if let Some((_, path)) = ALIASES.iter().find(|(alias, _)| *alias == uri.path()) {
+        *uri = Uri::from_static(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_lead_below_the_prefix_and_nothing_else_does() {
+        for (path, expected) in [
+            ("/health/live", "/api/v1/health/live"),
+            ("/health/ready?x=1", "/api/v1/health/ready"),
+            ("/api/v1/openapi.json", "/openapi.json"),
+            ("/health", "/health"),
+            ("/session", "/session"),
+        ] {
+            let mut uri = Uri::from_static(path);
+            alias(&mut uri);
+            assert_eq!(uri, expected);
+        }
+    }
+}

@@ -7,14 +7,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::ErrorKind;
 use std::marker::PhantomData;
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use poem::error::ResponseError;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
+
+use crate::session::SessionError;
+use crate::vault::{InvalidName, VaultError};
 
 /// The media type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -182,14 +186,13 @@ impl Code {
 pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
-    retry_after_secs: Option<u64>,
-    allow: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     /// The problem of `code` with its own advice as detail.
     pub fn new(code: Code) -> Self {
-        Self { code, detail: Cow::Borrowed(code.advice()), retry_after_secs: None, allow: None }
+        Self { code, detail: Cow::Borrowed(code.advice()), headers: Vec::new() }
     }
 
     /// With a sentence that says more; **must** not carry a secret, a name, or the server's inner life.
@@ -199,17 +202,10 @@ impl Problem {
         self
     }
 
-    /// With a `Retry-After` header.
+    /// With a header of the answer; a value that no header can have is left out.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_secs = Some(seconds);
-        self
-    }
-
-    /// With an `Allow` header.
-    #[must_use]
-    pub fn allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.extend(HeaderValue::from_str(value).map(|value| (name, value)));
         self
     }
 
@@ -224,12 +220,7 @@ impl Problem {
         let mut response = poem::Response::builder().status(self.code.status()).body(json);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Some(seconds) = self.retry_after_secs {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Some(Ok(methods)) = self.allow.as_deref().map(HeaderValue::from_str) {
-            headers.insert(ALLOW, methods);
-        }
+        headers.extend(self.headers.iter().cloned());
         if self.code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coffer\""));
         }
@@ -268,6 +259,79 @@ impl ResponseError for Problem {
     }
 }
 
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        let code = match error {
+            VaultError::NotFound => Code::NodeNotFound,
+            VaultError::InvalidName(_) => Code::InvalidName,
+            VaultError::InvalidMediaType(_) => Code::UnsupportedMediaType,
+            VaultError::InvalidCursor => Code::InvalidRequest,
+            VaultError::Exists { .. } => Code::Duplicate,
+            VaultError::NotAFolder
+            | VaultError::NotAFile
+            | VaultError::IsRoot
+            | VaultError::IntoItself
+            | VaultError::InTrash
+            | VaultError::NotInTrash
+            | VaultError::IsCurrent
+            | VaultError::IdempotencyConflict
+            | VaultError::LimitExceeded { .. } => Code::Conflict,
+            VaultError::PreconditionFailed => Code::PreconditionFailed,
+            VaultError::TooLarge { .. } => Code::FileTooLarge,
+            VaultError::StorageFull { .. } => Code::StorageLimit,
+            VaultError::WrongLength => Code::InvalidRequest,
+            VaultError::WrongMediaType { .. } => Code::TypeMismatch,
+            VaultError::TooManyUploads => Code::Busy,
+            VaultError::Interrupted(kind) => return interrupted(kind).into(),
+            VaultError::Inconsistent => return Code::Internal.into(),
+            // Why is for the operator: health and log say it.
+            VaultError::ReadOnly { .. } => return Code::ReadOnly.into(),
+            VaultError::NotServing => return Code::NotReady.into(),
+            VaultError::OutcomeUnknown => return Code::OutcomeUnknown.into(),
+            VaultError::StorageUnavailable => return Code::StorageUnavailable.into(),
+            VaultError::Corrupt => return Code::Corrupt.into(),
+        };
+        Self::new(code).with_detail(sentence(&error.to_string()))
+    }
+}
+
+impl From<InvalidName> for Problem {
+    fn from(error: InvalidName) -> Self {
+        VaultError::from(error).into()
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::InvalidToken => Code::InvalidToken.into(),
+            SessionError::TokenExpired => Code::TokenExpired.into(),
+            SessionError::WrongCredentials => Code::WrongCredentials.into(),
+            SessionError::RateLimited { retry_after_secs } => {
+                Self::new(Code::RateLimited).with_header(RETRY_AFTER, &retry_after_secs.to_string())
+            }
+            SessionError::Busy => Self::new(Code::Busy).with_header(RETRY_AFTER, "1"),
+            SessionError::RedisUnavailable => Code::RedisUnavailable.into(),
+        }
+    }
+}
+
+/// Why a body broke off: too slow, its session ended, or its sender went away.
+fn interrupted(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::TimedOut => Code::RequestTimeout,
+        ErrorKind::PermissionDenied => Code::InvalidToken,
+        _ => Code::InvalidRequest,
+    }
+}
+
+/// An error's lower-case words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
 /// Which problems the answers of an operation may be; the description promises exactly these statuses.
 pub trait Statuses: Send + Sync + 'static {
     /// Statuses beyond [`ANY_REQUEST`].
@@ -288,7 +352,7 @@ statuses! {
     /// Operations that need no session.
     Open = [];
     /// Logging in.
-    LoggingIn = [401, 403, 409, 415, 429];
+    LoggingIn = [401, 403, 415, 429];
     /// Operations that change nothing.
     Reading = [401, 404];
     /// Downloads.
@@ -347,7 +411,7 @@ pub fn of_framework(error: &poem::Error, allow: impl FnOnce() -> Option<String>)
         return Code::NotFound.into();
     }
     if error.is::<poem_error::MethodNotAllowedError>() {
-        return Problem::new(Code::MethodNotAllowed).allow(allow().unwrap_or_default());
+        return Problem::new(Code::MethodNotAllowed).with_header(ALLOW, &allow().unwrap_or_default());
     }
     // An id that no id looks like is the id of nothing; the framework's own words would leak its internal names.
     if error.is::<openapi_error::ParsePathError>() || error.is::<poem_error::ParsePathError>() {
@@ -402,7 +466,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_rendered_with_its_headers() {
-        let problem = Problem::new(Code::RateLimited).retry_after(7);
+        let problem = Problem::new(Code::RateLimited).with_header(RETRY_AFTER, "7");
         let response = problem.render("id");
         assert_eq!(response.status(), 429);
         assert_eq!(response.header("retry-after"), Some("7"));

@@ -1,0 +1,221 @@
+//! Who asks: the one place where a request becomes a session, and where a browser's request must come from here.
+//!
+//! A token comes as `Authorization: Bearer` from programs or in the cookie from browsers. Browsers send the cookie by
+//! themselves, whoever made the page; so a change under a cookie is believed only when the browser says that the
+//! request comes from this very origin (`Sec-Fetch-Site`, else `Origin`). A bearer token proves that by itself.
+
+use http::Method;
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN};
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::problem::{Code, Problem};
+use super::text::IdempotencyKey;
+use super::{Context, Floors};
+use crate::session::{ClientInfo, Session, Transport};
+use crate::vault::{Actor, Vault};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// A logged-in request.
+pub struct Caller {
+    /// The request's context.
+    pub context: Context,
+    /// The session that decides.
+    pub session: Session,
+}
+
+impl Caller {
+    /// The vault.
+    pub fn vault(&self) -> &Vault {
+        &self.floors().vault
+    }
+
+    /// The floors below.
+    pub fn floors(&self) -> &Floors {
+        self.context.coffer.floors().expect("a session was checked, so the floors stand")
+    }
+
+    /// Who the log names for a change.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            session: Some(self.session.view.id.to_string()),
+            client: Some(self.context.user_agent.clone()),
+            request_id: self.context.request_id.clone(),
+            idempotency: None,
+        }
+    }
+
+    /// The same for a creation that may be repeated under `key`; keys of different operations never meet.
+    pub fn creator(&self, operation: &str, key: Option<&IdempotencyKey>) -> Actor {
+        let digest = key.map(|key| Sha256::digest(format!("{operation}\0{}", key.0)).into());
+        Actor { idempotency: digest, ..self.actor() }
+    }
+
+    async fn of(request: &Request) -> Result<Self, Problem> {
+        let context = Context::of(request).clone();
+        let floors = context.coffer.floors()?;
+        let (token, transport) = token(request.headers(), cookie_name(&context.coffer.http.public_url))?;
+        if transport == Transport::Cookie && !request.method().is_safe() && *request.method() != Method::OPTIONS {
+            same_origin(request.headers(), &context.coffer.http.public_url)?;
+        }
+        let epoch = floors.vault.session_epoch()?;
+        let session = floors.sessions.authenticate(token, &client_info(&context), epoch).await?;
+        // A token that left its transport has leaked from it.
+        if session.view.transport != transport {
+            return Err(Code::InvalidToken.into());
+        }
+        Ok(Self { context, session })
+    }
+}
+
+/// What the session floor is told about the client.
+pub fn client_info(context: &Context) -> ClientInfo {
+    ClientInfo { address: context.address, user_agent: Some(context.user_agent.clone()) }
+}
+
+/// The name of the session's cookie. Browsers bind a `__Host-` cookie to this host and path, but only over https; the
+/// plain name serves the owner's own machine, which alone may be reached without https.
+pub fn cookie_name(public_url: &Url) -> &'static str {
+    if public_url.scheme() == "https" { "__Host-coffer" } else { "coffer" }
+}
+
+/// Refuses a browser's request that another site's page made.
+///
+/// # Errors
+/// `PERMISSION_DENIED` unless `Sec-Fetch-Site` says `same-origin`, or, without it, `Origin` is the public URL's.
+pub fn same_origin(headers: &HeaderMap, public_url: &Url) -> Result<(), Problem> {
+    let ours = match headers.get(SEC_FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        None => headers.get(ORIGIN).is_some_and(|origin| *origin == *public_url.origin().ascii_serialization()),
+    };
+    if ours { Ok(()) } else { Err(Code::PermissionDenied.into()) }
+}
+
+fn token<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Result<(&'a str, Transport), Problem> {
+    if let Some(header) = headers.get(AUTHORIZATION) {
+        let text = header.to_str().map_err(|_| Code::InvalidToken)?;
+        let (scheme, token) = text.split_once(' ').ok_or(Code::InvalidToken)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Code::InvalidToken.into());
+        }
+        return Ok((token.trim(), Transport::Bearer));
+    }
+    cookie(headers, cookie_name)
+        .map(|token| (token, Transport::Cookie))
+        .ok_or_else(|| Code::AuthenticationRequired.into())
+}
+
+/// The first cookie of that name (RFC 6265, section 5.4: pairs divided by `; `).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+impl<'a> ApiExtractor<'a> for Caller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        let scheme = |description| MetaSecurityScheme {
+            ty: "",
+            description: Some(description),
+            name: None,
+            key_in: None,
+            scheme: None,
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme(
+            "bearer",
+            MetaSecurityScheme {
+                ty: "http",
+                scheme: Some("bearer"),
+                bearer_format: Some("JWT"),
+                ..scheme("The `access_token` of `POST /session` with `transport: bearer`.")
+            },
+        );
+        registry.create_security_scheme(
+            "cookie",
+            MetaSecurityScheme {
+                ty: "apiKey",
+                name: Some("__Host-coffer"),
+                key_in: Some("cookie"),
+                ..scheme(
+                    "The cookie of `POST /session` with `transport: cookie`; over plain http on the owner's own \
+                     machine it is named `coffer`. Changes must come from this origin.",
+                )
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["bearer", "cookie"]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self::of(request).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn only_this_origin_may_change_anything_under_a_cookie() {
+        let url = Url::parse("https://vault.example/").unwrap();
+        for (pairs, allowed) in [
+            (&[("sec-fetch-site", "same-origin")][..], true),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://vault.example")], true),
+            (&[("origin", "https://vault.example")], true),
+            (&[("sec-fetch-site", "same-site"), ("origin", "https://vault.example")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("origin", "https://vault.example.evil")], false),
+            (&[("origin", "http://vault.example")], false),
+            (&[("origin", "https://vault.example:444")], false),
+            (&[("origin", "null")], false),
+            (&[("referer", "https://vault.example/")], false),
+            (&[], false),
+        ] {
+            assert_eq!(same_origin(&headers(pairs), &url).is_ok(), allowed, "{pairs:?}");
+        }
+        let local = Url::parse("http://localhost:8080").unwrap();
+        assert!(same_origin(&headers(&[("origin", "http://localhost:8080")]), &local).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_found_where_it_belongs() {
+        let bearer = Transport::Bearer;
+        let cookie = Transport::Cookie;
+        for (pairs, expected) in [
+            (&[("authorization", "Bearer abc")][..], Ok(("abc", bearer))),
+            (&[("authorization", "bearer abc")], Ok(("abc", bearer))),
+            (&[("cookie", "a=b; coffer=abc; c=d")], Ok(("abc", cookie))),
+            (&[("authorization", "Bearer abc"), ("cookie", "coffer=def")], Ok(("abc", bearer))),
+            (&[("authorization", "Basic abc")], Err(Code::InvalidToken)),
+            (&[("authorization", "Bearer")], Err(Code::InvalidToken)),
+            (&[("cookie", "xcoffer=abc")], Err(Code::AuthenticationRequired)),
+            (&[], Err(Code::AuthenticationRequired)),
+        ] {
+            let headers = headers(pairs);
+            assert_eq!(token(&headers, "coffer").map_err(|problem| problem.code()), expected, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `/nodes`: what folders and files have in common.
+
+use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Enum, Object, OpenApi};
+
+use super::caller::Caller;
+use super::conditional::revision_of;
+use super::openapi::Tag;
+use super::problem::{Changing, Problem, Reading, Refused};
+use super::schema::{Done, NodeFound, NodePage};
+use super::text::{Cursor, EntityTags, GivenName, NodeRef};
+use crate::vault::{FileName, NodePatch, PageRequest, Sort, SortKey};
+
+/// Nodes on a page when the client does not say.
+const DEFAULT_PAGE: u32 = 100;
+
+/// The order of a list; folders come first in every one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "NodeOrder")]
+pub enum Order {
+    /// By name, in natural order.
+    #[oai(rename = "name")]
+    Name,
+    /// By name, backwards.
+    #[oai(rename = "-name")]
+    NameDown,
+    /// Smallest first.
+    #[oai(rename = "size")]
+    Size,
+    /// Largest first.
+    #[oai(rename = "-size")]
+    SizeDown,
+    /// Oldest change first.
+    #[oai(rename = "modified")]
+    Modified,
+    /// Newest change first.
+    #[oai(rename = "-modified")]
+    ModifiedDown,
+    /// Oldest first.
+    #[oai(rename = "created")]
+    Created,
+    /// Newest first.
+    #[oai(rename = "-created")]
+    CreatedDown,
+    /// By media type.
+    #[oai(rename = "kind")]
+    Kind,
+    /// By media type, backwards.
+    #[oai(rename = "-kind")]
+    KindDown,
+}
+
+/// What to change. What is absent stays.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub struct NodeChange {
+    /// Another name.
+    name: Option<GivenName>,
+    /// Another folder.
+    parent: Option<NodeRef>,
+    /// Whether the owner marks it.
+    starred: Option<bool>,
+}
+
+/// The handlers of `/nodes`.
+pub struct Nodes;
+
+#[OpenApi(prefix_path = "/nodes", tag = "Tag::Nodes")]
+impl Nodes {
+    /// Read a folder or file
+    #[oai(path = "/:id", method = "get", operation_id = "get_node")]
+    async fn get(&self, caller: Caller, id: Path<NodeRef>) -> Result<NodeFound, Refused<Reading>> {
+        Ok(caller.vault().node(id.0.0)?.into())
+    }
+
+    /// Rename, move or star a folder or file
+    ///
+    /// Whatever the size of what is moved, it takes the same short time.
+    #[oai(path = "/:id", method = "patch", operation_id = "update_node")]
+    async fn update(
+        &self,
+        caller: Caller,
+        id: Path<NodeRef>,
+        /// The node's entity tag: with it, nothing happens when somebody else changed the node meanwhile.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<EntityTags>>,
+        change: Json<NodeChange>,
+    ) -> Result<NodeFound, Refused<Changing>> {
+        let patch = change.0.into_patch()?;
+        let revision = revision_of(if_match.0)?;
+        Ok(caller.vault().update(caller.actor(), id.0.0, patch, revision).await?.into())
+    }
+
+    /// Put a folder or file into the trash
+    #[oai(path = "/:id", method = "delete", operation_id = "trash_node")]
+    async fn trash(
+        &self,
+        caller: Caller,
+        id: Path<NodeRef>,
+        /// The node's entity tag: with it, nothing happens when somebody else changed the node meanwhile.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<EntityTags>>,
+    ) -> Result<Done, Refused<Changing>> {
+        caller.vault().trash(caller.actor(), id.0.0, revision_of(if_match.0)?).await?;
+        Ok(Done::Done)
+    }
+
+    /// Take a folder or file out of the trash
+    ///
+    /// It returns to where it was, or to the nearest folder above that still exists; a taken name gets a number.
+    #[oai(path = "/:id/restore", method = "post", operation_id = "restore_node")]
+    async fn restore(
+        &self,
+        caller: Caller,
+        id: Path<NodeRef>,
+        /// The folder to restore to; without it, where it was.
+        parent: Query<Option<NodeRef>>,
+    ) -> Result<NodeFound, Refused<Changing>> {
+        let to = parent.0.map(|parent| parent.0);
+        Ok(caller.vault().restore(caller.actor(), id.0.0, to).await?.into())
+    }
+
+    /// List a folder
+    #[oai(path = "/:id/children", method = "get", operation_id = "list_children")]
+    async fn children(
+        &self,
+        caller: Caller,
+        id: Path<NodeRef>,
+        /// The order; `-` turns it around.
+        sort: Query<Option<Order>>,
+        /// The `next` of the page before.
+        cursor: Query<Option<Cursor>>,
+        /// Most nodes of this page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+        limit: Query<Option<u32>>,
+    ) -> Result<Json<NodePage>, Refused<Reading>> {
+        let sort = sort.0.unwrap_or(Order::Name).into();
+        Ok(Json(caller.vault().children(id.0.0, sort, &page(cursor.0, limit.0))?.into()))
+    }
+}
+
+impl NodeChange {
+    fn into_patch(self) -> Result<NodePatch, Problem> {
+        let name = self.name.map(|name| FileName::parse(&name.0)).transpose()?;
+        Ok(NodePatch { name, parent: self.parent.map(|parent| parent.0), starred: self.starred })
+    }
+}
+
+impl From<Order> for Sort {
+    fn from(order: Order) -> Self {
+        let (key, descending) = match order {
+            Order::Name => (SortKey::Name, false),
+            Order::NameDown => (SortKey::Name, true),
+            Order::Size => (SortKey::Size, false),
+            Order::SizeDown => (SortKey::Size, true),
+            Order::Modified => (SortKey::Modified, false),
+            Order::ModifiedDown => (SortKey::Modified, true),
+            Order::Created => (SortKey::Created, false),
+            Order::CreatedDown => (SortKey::Created, true),
+            Order::Kind => (SortKey::Kind, false),
+            Order::KindDown => (SortKey::Kind, true),
+        };
+        Self { key, descending }
+    }
+}
+
+/// The part of a list that is asked for.
+pub fn page(cursor: Option<Cursor>, limit: Option<u32>) -> PageRequest {
+    PageRequest { cursor: cursor.map(|cursor| cursor.0), limit: limit.unwrap_or(DEFAULT_PAGE) as usize }
+}

@@ -1,0 +1,219 @@
+//! From a request of the accept loop to its answer: what every request gets, whatever its route.
+//!
+//! In this order: an id of our own (a stranger's `X-Request-Id` is not taken over), the client's address, the embedded
+//! bucket where the path is its own, a bounded body, the route, one conversion of every error into a problem, security
+//! headers outside of it all so that refusals carry them too, and one line in the log, which has the route's pattern but
+//! never a path, a query, a token or a name. It knows no operation.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderName};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body_util::{BodyExt, Limited, combinators::BoxBody, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use poem::PathPattern;
+use poem::endpoint::BoxEndpoint;
+use poem::web::{LocalAddr, RemoteAddr};
+use s3s::service::S3Service;
+use tracing::Instrument;
+
+use super::problem::{self, Code, Problem};
+use super::stall::PacedBody;
+use super::{Coffer, Context, client, headers};
+
+/// What answers are made of.
+pub type AnswerBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
+
+/// Where a request's id is answered.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The embedded bucket: its name and what answers below it.
+#[derive(Clone)]
+pub struct Bucket {
+    /// Its name: the first segment of its paths.
+    pub name: String,
+    /// The S3 protocol.
+    pub service: S3Service,
+}
+
+/// Everything that the public listener serves.
+pub struct Root {
+    coffer: Arc<Coffer>,
+    routes: BoxEndpoint<'static, poem::Response>,
+    methods: HashMap<String, String>,
+    bucket: Option<Bucket>,
+}
+
+impl Root {
+    /// The API, the pages and, where there is one, the embedded bucket.
+    pub fn new(coffer: Arc<Coffer>, bucket: Option<Bucket>) -> Self {
+        let routes = super::routes(coffer.http.api_docs);
+        Self { coffer, routes, methods: super::openapi::methods(), bucket }
+    }
+
+    /// Answers one request.
+    pub async fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Response<AnswerBody> {
+        let begun = Instant::now();
+        let request_id = data_encoding::HEXLOWER.encode(&crate::crypto::random::bytes::<16>());
+        let method = request.method().clone();
+        let span = tracing::info_span!("request", request_id);
+        async {
+            let (mut response, route) = match self.bucket_of(request.uri().path()) {
+                Some(bucket) => (self.store(&bucket.service, request).await, "bucket".to_owned()),
+                None => self.route(peer, request, &request_id).await,
+            };
+            headers::secure(response.headers_mut(), &self.coffer.http.public_url);
+            let id = HeaderValue::from_str(&request_id).expect("hexadecimal digits are a header value");
+            response.headers_mut().insert(X_REQUEST_ID, id);
+            let (status, took_ms) = (response.status().as_u16(), millis(begun.elapsed()));
+            tracing::info!(%method, route, status, took_ms, "answered");
+            response
+        }
+        .instrument(span)
+        .await
+    }
+
+    fn bucket_of(&self, path: &str) -> Option<&Bucket> {
+        let bucket = self.bucket.as_ref()?;
+        let rest = path.strip_prefix('/')?.strip_prefix(bucket.name.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(bucket)
+    }
+
+    async fn store(&self, service: &S3Service, request: Request<Incoming>) -> Response<AnswerBody> {
+        let (parts, body) = request.into_parts();
+        let body = PacedBody::new(body, &parts.headers, self.patience());
+        let request = Request::from_parts(parts, s3s::Body::http_body(body));
+        match service.call(request).await {
+            Ok(mut response) => {
+                headers::sandbox(response.headers_mut());
+                response.map(|body| body.boxed_unsync())
+            }
+            Err(error) => {
+                let error: Box<dyn StdError + Send + Sync> = error.into();
+                tracing::error!(%error, "the embedded bucket failed");
+                let mut response = Response::new(AnswerBody::default());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+
+    async fn route(
+        &self,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+        request_id: &str,
+    ) -> (Response<AnswerBody>, String) {
+        let (mut parts, body) = request.into_parts();
+        super::alias(&mut parts.uri);
+        let address = client::address(peer, &parts.headers, &self.coffer.http.trusted_proxies);
+        let context = Context {
+            coffer: self.coffer.clone(),
+            request_id: request_id.to_owned(),
+            address,
+            user_agent: client::user_agent(&parts.headers),
+        };
+        let mut route = "-".to_owned();
+        let answered = match self.body(&parts, body).await {
+            Ok(body) => self.call(parts, body, peer, context, &mut route).await,
+            Err(problem) => Err(problem),
+        };
+        let response = answered.unwrap_or_else(|problem| {
+            tracing::debug!(%problem, "refused");
+            problem.render(request_id)
+        });
+        let response: Response<BoxBody<Bytes, std::io::Error>> = response.into();
+        (response.map(|body| body.map_err(Into::into).boxed_unsync()), route)
+    }
+
+    /// The request's body: streamed where content is uploaded, read whole within its limits everywhere else.
+    async fn body(&self, parts: &request::Parts, body: Incoming) -> Result<poem::Body, Problem> {
+        let paced = PacedBody::new(body, &parts.headers, self.patience());
+        if streams(parts) {
+            return Ok(BoxBody::new(paced).into());
+        }
+        let limit = self.coffer.http.max_json_bytes;
+        let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limit as u64) {
+            return Err(Code::BodyTooLarge.into());
+        }
+        match tokio::time::timeout(self.patience(), Limited::new(paced, limit).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes().into()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Code::BodyTooLarge.into()),
+            Ok(Err(error)) => Err(match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+                Some(std::io::ErrorKind::TimedOut) => Code::RequestTimeout.into(),
+                _ => Problem::new(Code::InvalidRequest).with_detail("The body ended early or was malformed."),
+            }),
+            Err(_) => Err(Code::RequestTimeout.into()),
+        }
+    }
+
+    async fn call(
+        &self,
+        parts: request::Parts,
+        body: poem::Body,
+        peer: SocketAddr,
+        context: Context,
+        route: &mut String,
+    ) -> Result<poem::Response, Problem> {
+        let streams = streams(&parts);
+        let local = LocalAddr(poem::Addr::SocketAddr(self.coffer.http.bind));
+        let remote = RemoteAddr(poem::Addr::SocketAddr(peer));
+        let parts = poem::RequestParts::from((parts, local, remote, http::uri::Scheme::HTTP));
+        let mut request = poem::Request::from_parts(parts, body);
+        request.set_data(context);
+        let call = self.routes.call(request);
+        let answered = if streams {
+            call.await
+        } else {
+            match tokio::time::timeout(self.patience(), call).await {
+                Ok(answered) => answered,
+                Err(_) => return Err(Code::OutcomeUnknown.into()),
+            }
+        };
+        match answered {
+            Ok(response) => {
+                *route = pattern(response.data::<PathPattern>());
+                Ok(response)
+            }
+            Err(error) => {
+                *route = pattern(error.data::<PathPattern>());
+                Err(problem::of_framework(&error, || self.methods.get(route).cloned()))
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.coffer.http.request_timeout_secs)
+    }
+}
+
+/// Whether this request's body is content, of any length, and so may last for as long as it makes progress.
+fn streams(parts: &request::Parts) -> bool {
+    let mut segments = parts.uri.path().trim_start_matches('/').split('/').skip(2);
+    let shape = (segments.next(), segments.next(), segments.next(), segments.next());
+    match parts.method {
+        Method::POST => matches!(shape, (Some("folders"), Some(_), Some("files"), None)),
+        Method::PUT => matches!(shape, (Some("files"), Some(_), Some("content"), None)),
+        _ => false,
+    }
+}
+
+/// A route's pattern with `*` for each parameter, so that the framework's spelling and the description's agree.
+pub fn pattern_of(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with([':', '{', '<']) { "*" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn pattern(found: Option<&PathPattern>) -> String {
+    found.map_or_else(|| "-".to_owned(), |pattern| pattern_of(&pattern.0))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
