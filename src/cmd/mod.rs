@@ -6,6 +6,9 @@
 mod check;
 mod hash_password;
 mod init;
+mod openapi;
+mod readiness;
+mod serve;
 pub mod settings;
 mod terminal;
 
@@ -27,12 +30,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Serve the vault
+    Serve(serve::Serve),
     /// Check the settings and report all that is wrong with them
     Check(check::Check),
     /// Write a complete .env with fresh secrets
     Init(init::Init),
     /// Turn a password into the hash for USER_PASSWORD_HASH
     HashPassword(hash_password::HashPassword),
+    /// Print the description of the API
+    Openapi(openapi::Openapi),
 }
 
 /// Runs the verb on the command line and returns the program's exit status.
@@ -40,6 +47,8 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let env_file = cli.env_file.as_deref();
     match cli.verb {
+        Verb::Serve(serve) => serve.run(env_file),
+        Verb::Openapi(openapi) => openapi.run(),
         Verb::Check(check) => check.run(env_file),
         Verb::Init(init) => init.run(),
         Verb::HashPassword(hash_password) => hash_password.run(),
