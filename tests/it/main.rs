@@ -4,12 +4,16 @@
 
 mod content;
 mod embedded;
+mod http;
 mod kit;
-mod log;
+mod leaks;
+mod login;
 mod lying_bucket;
 mod owner;
 mod probe;
 mod redis_server;
+mod round_trip;
 mod session;
 mod state;
 mod slow_clients;
+mod tree;

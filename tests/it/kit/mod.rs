@@ -1,10 +1,9 @@
 //! What the tests stand on: real servers, started privately for each test and gone with it.
 
+pub(crate) mod coffer;
 pub(crate) mod embedded;
 pub(crate) mod lying_bucket;
-pub(crate) mod proxy;
 pub(crate) mod redis;
-pub(crate) mod redis_gate;
 
 pub(crate) use embedded::TestStore;
 pub(crate) use redis::TestRedis;
