@@ -3,7 +3,9 @@
 pub(crate) mod coffer;
 pub(crate) mod embedded;
 pub(crate) mod lying_bucket;
+pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod redis_gate;
 
 pub(crate) use embedded::TestStore;
 pub(crate) use redis::TestRedis;
