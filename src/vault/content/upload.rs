@@ -22,6 +22,11 @@ pub const PARTS_IN_MEMORY: usize = 1 + SENT_AT_ONCE;
 const SENT_AT_ONCE: usize = 2;
 /// Where a part begins to grow when nobody said how long it will be.
 const FIRST_CAPACITY: usize = 64 * 1024;
+/// From here on a buffer is a mapping of its own.
+const LARGE_BYTES: usize = 1 << 20;
+/// What is larger than this glibc always maps, and gives back to the system when it is freed; smaller blocks it may keep
+/// (`mallopt(3)`, `M_MMAP_THRESHOLD`). Pages that nobody writes to take no memory, so asking for more costs nothing.
+const ALWAYS_MAPPED_BYTES: usize = (32 << 20) + 1;
 /// Up to here sealing is quicker than handing it to another thread.
 const SEALED_IN_PLACE_BYTES: usize = 64 * 1024;
 
@@ -57,7 +62,7 @@ impl Contents {
         let media_type = media::check(declared.media_type.as_ref(), &first.plain).map_err(contradiction)?;
         let mut sealing = Sealing::new(self, geometry);
         if first.is_final {
-            let sealed = sealing.seal(first, Vec::new()).await?;
+            let sealed = sealing.seal(first, None).await?;
             self.store.put(&object_key(sealing.id), sealed.bytes.into()).await?;
             return Ok(sealing.finish(self, parts.taken, media_type));
         }
@@ -80,8 +85,8 @@ impl Contents {
             let mut part = first;
             loop {
                 let is_final = part.is_final;
-                let buffer = multipart.free_buffer().await?;
-                let sealed = sealing.seal(part, buffer).await?;
+                let used = multipart.free_buffer().await?;
+                let sealed = sealing.seal(part, used).await?;
                 multipart.send(sealed.bytes);
                 if is_final {
                     return multipart.all_sent().await;
@@ -133,6 +138,11 @@ struct Parts<'a, S> {
     taken: u64,
 }
 
+/// A buffer for `bytes` whose memory goes back to the system with it when it is large.
+fn buffer(bytes: usize) -> Vec<u8> {
+    Vec::with_capacity(if bytes < LARGE_BYTES { bytes } else { bytes.max(ALWAYS_MAPPED_BYTES) })
+}
+
 struct Filled {
     plain: Vec<u8>,
     is_final: bool,
@@ -169,13 +179,15 @@ impl<S: Stream<Item = io::Result<Bytes>> + Send> Parts<'_, S> {
         }
     }
 
-    /// Grows by doubling, but never beyond a part nor beyond what was declared.
+    /// Grows by doubling, or to what was declared, but never beyond a part.
     fn make_room(&self, plain: &mut Vec<u8>, more: usize, part_bytes: usize) {
         let needed = plain.len() + more;
         if needed > plain.capacity() {
             let declared = self.known.and_then(|size| usize::try_from(size).ok());
             let wanted = declared.unwrap_or_else(|| (plain.capacity() * 2).max(FIRST_CAPACITY)).min(part_bytes);
-            plain.reserve_exact(wanted.max(needed) - plain.len());
+            let mut larger = buffer(wanted.max(needed));
+            larger.extend_from_slice(plain);
+            *plain = larger;
         }
     }
 }
@@ -203,15 +215,17 @@ impl Sealing {
         Self { id, dek: Dek::generate(), context, salts: Vec::new(), hash: ContentHash::default() }
     }
 
-    /// Seals the next part into `buffer`, off the asynchronous threads when that takes long.
-    async fn seal(&mut self, part: Filled, mut buffer: Vec<u8>) -> Result<Sealed, ContentError> {
+    /// Seals the next part into a used buffer or a new one, off the asynchronous threads when that takes long.
+    async fn seal(&mut self, part: Filled, used: Option<Vec<u8>>) -> Result<Sealed, ContentError> {
+        let sealed_bytes = self.context.geometry.sealed_part_len(part.plain.len() as u64);
+        let mut bytes = used.unwrap_or_else(|| buffer(usize::try_from(sealed_bytes).unwrap_or(0)));
         let context = PartContext { is_final: part.is_final, ..self.context };
         let (dek, plain) = (self.dek.clone(), part.plain);
         let is_short = plain.len() <= SEALED_IN_PLACE_BYTES;
         let work = move || {
-            buffer.clear();
-            let salt = seal_part(&dek, &context, &plain, &mut buffer);
-            (salt, sha256(&plain), Sealed { bytes: buffer, plain })
+            bytes.clear();
+            let salt = seal_part(&dek, &context, &plain, &mut bytes);
+            (salt, sha256(&plain), Sealed { bytes, plain })
         };
         let (salt, digest, sealed) = if is_short {
             work()
@@ -256,14 +270,14 @@ impl Multipart {
         Ok(Self { store, key, id, sending, begun: 0, sent: Vec::new(), is_over: false })
     }
 
-    /// A buffer for the next sealed part, as soon as one may be in memory.
-    async fn free_buffer(&mut self) -> Result<Vec<u8>, ContentError> {
+    /// Waits until one more sealed part may be in memory; gives the buffer of one that was sent.
+    async fn free_buffer(&mut self) -> Result<Option<Vec<u8>>, ContentError> {
         if self.sending.len() < SENT_AT_ONCE {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let used = self.next_sent().await?.unwrap_or_default();
-        // A copy that the connection still holds makes the buffer not ours; a new one is made then.
-        Ok(used.try_into_mut().map(Vec::from).unwrap_or_default())
+        let used = self.next_sent().await?;
+        // As long as the connection holds a copy the buffer is not ours, and a new one is made.
+        Ok(used.and_then(|used| used.try_into_mut().ok()).map(Vec::from))
     }
 
     fn send(&mut self, sealed: Vec<u8>) {
