@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::{settings, terminal};
+use super::{probe, settings, terminal};
 use crate::config::{Finding, Report, Severity};
+use crate::store::probe::Abilities;
 
 /// The arguments of `coffer check`.
 #[derive(Args)]
@@ -15,29 +16,54 @@ pub(super) struct Check {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Ask Redis and the bucket too; writes and removes a few small objects under probe/
+    #[arg(long)]
+    probe: bool,
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
     ok: bool,
     findings: &'a [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<Abilities>,
 }
 
 impl Check {
     pub(super) fn run(&self, env_file: Option<&Path>) -> ExitCode {
-        let (_, report) = settings::read(env_file);
-        self.print(&report);
+        let (config, mut report) = settings::read(env_file);
+        let mut bucket = None;
+        if let Some(config) = config.filter(|_| self.probe) {
+            let (abilities, mut asked) = probe::ask(&config);
+            bucket = abilities;
+            report.findings.append(&mut asked.findings);
+            report.sort();
+        }
+        self.print(&report, bucket);
         if report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
-    fn print(&self, report: &Report) {
+    fn print(&self, report: &Report, bucket: Option<Abilities>) {
         if self.json {
-            let answer = Answer { ok: !report.has_errors(), findings: &report.findings };
+            let answer = Answer { ok: !report.has_errors(), findings: &report.findings, bucket };
             let text = serde_json::to_string_pretty(&answer).expect("a report is plain texts");
             return terminal::say(text);
         }
+        if let Some(bucket) = bucket {
+            terminal::say(format_args!("The bucket {}.", described(bucket)));
+        }
         terminal::say(format_args!("{report}{}", summary(report)));
     }
+}
+
+fn described(bucket: Abilities) -> String {
+    let does = |ability: bool, what: &str| format!("{} {what}", if ability { "refuses" } else { "accepts" });
+    [
+        does(bucket.refuses_wrong_bytes, "other bytes than the signed ones"),
+        does(bucket.refuses_overwrite, "a second write where none may be"),
+        does(bucket.refuses_wrong_part, "parts with a wrong tag"),
+    ]
+    .join(", ")
 }
 
 fn summary(report: &Report) -> String {

@@ -7,6 +7,7 @@ mod check;
 mod hash_password;
 mod init;
 mod openapi;
+mod probe;
 mod readiness;
 mod serve;
 pub mod settings;
