@@ -11,6 +11,7 @@ mod probe;
 mod readiness;
 mod serve;
 pub mod settings;
+mod store;
 mod terminal;
 
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ enum Verb {
     HashPassword(hash_password::HashPassword),
     /// Print the description of the API
     Openapi(openapi::Openapi),
+    /// Serve a folder as an S3 bucket, as a process of its own
+    Store(store::Store),
 }
 
 /// Runs the verb on the command line and returns the program's exit status.
@@ -53,5 +56,6 @@ pub fn run() -> ExitCode {
         Verb::Check(check) => check.run(env_file),
         Verb::Init(init) => init.run(),
         Verb::HashPassword(hash_password) => hash_password.run(),
+        Verb::Store(store) => store.run(env_file),
     }
 }

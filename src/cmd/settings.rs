@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tracing::info;
 
 use super::terminal;
-use crate::config::{self, Config, Endpoint, Password, Report};
+use crate::config::{self, Config, Endpoint, Password, Report, StoreServerConfig};
 
 const VARIABLE: &str = "--env-file";
 
@@ -18,13 +18,30 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 /// Reads and checks the settings. A file that can't be read is one more finding.
 pub fn read(env_file: Option<&Path>) -> (Option<Config>, Report) {
+    read_by(env_file, config::load)
+}
+
+/// The settings of a bucket that runs by itself, or the exit status after printing why there are none.
+///
+/// # Errors
+/// Any finding that is an error.
+pub fn require_store_server(env_file: Option<&Path>) -> Result<StoreServerConfig, ExitCode> {
+    let (config, report) = read_by(env_file, config::load_store_server);
+    terminal::complain(&report);
+    config.ok_or(ExitCode::FAILURE)
+}
+
+fn read_by<C>(
+    env_file: Option<&Path>,
+    load: impl FnOnce(std::collections::btree_map::IntoIter<OsString, OsString>) -> (Option<C>, Report),
+) -> (Option<C>, Report) {
     let mut file_report = Report::default();
     let mut vars: BTreeMap<OsString, OsString> = BTreeMap::new();
     if let Some(path) = env_file {
         vars.extend(read_file(path, &mut file_report));
     }
     vars.extend(std::env::vars_os());
-    let (config, mut report) = config::load(vars.into_iter());
+    let (config, mut report) = load(vars.into_iter());
     if let (Some(path), Some(_)) = (env_file, &config) {
         warn_of_open_file(path, &mut report);
     }

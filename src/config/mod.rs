@@ -23,7 +23,7 @@ pub use rules::{EXAMPLE_ENV_FILE, check_password};
 pub use secret::{RootSecret, Secret};
 pub use settings::{
     Config, Endpoint, HttpConfig, LogConfig, OwnerConfig, Password, RedisConfig, SessionConfig, StoreConfig,
-    TelemetryConfig, VaultConfig,
+    StoreServerConfig, TelemetryConfig, VaultConfig,
 };
 
 /// Reads the settings out of `vars`, normally [`std::env::vars_os`], and checks them all.
@@ -34,6 +34,15 @@ pub fn load(vars: impl Iterator<Item = (OsString, OsString)>) -> (Option<Config>
     let mut report = Report::default();
     let raw = raw::Raw::read(vars, &mut report);
     let config = rules::apply(&raw, &mut report);
+    report.sort();
+    (config, report)
+}
+
+/// Reads and checks, in the same way, only what a bucket that runs as a process of its own needs.
+pub fn load_store_server(vars: impl Iterator<Item = (OsString, OsString)>) -> (Option<StoreServerConfig>, Report) {
+    let mut report = Report::default();
+    let raw = raw::Raw::read(vars, &mut report);
+    let config = rules::apply_store_server(&raw, &mut report);
     report.sort();
     (config, report)
 }

@@ -164,6 +164,17 @@ pub struct HttpConfig {
     pub api_docs: bool,
 }
 
+/// The settings of a bucket that runs as a process of its own.
+#[derive(Clone, Debug)]
+pub struct StoreServerConfig {
+    /// `S3_ACCESS_KEY_ID`.
+    pub access_key_id: Secret,
+    /// `S3_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Secret,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {

@@ -195,6 +195,20 @@ fn the_example_file_shows_the_defaults() {
 }
 
 #[test]
+fn the_operators_page_lists_every_setting_with_its_default() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    for (name, value) in parse_env_file(EXAMPLE_ENV_FILE).unwrap() {
+        let is_chosen = GOOD.iter().any(|(given, _)| *given == name);
+        let default = match value.as_str() {
+            _ if is_chosen => "(you choose)".to_owned(),
+            "" => String::new(),
+            value => format!("`{value}`"),
+        };
+        assert!(page.contains(&format!("| `{name}` | {default} | ")), "{name}");
+    }
+}
+
+#[test]
 fn a_published_value_is_no_secret_anywhere() {
     for name in ["USER_PASSWORD", "JWT_SECRET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
         for sample in [

@@ -26,7 +26,7 @@ mod tests;
 
 pub use checkpoint::{CHECKPOINT_PART, CheckpointPart};
 pub use cobblestone::{CHUNK_PLAIN, CHUNK_SEALED, PART_HEADER, SALT, Salt};
-pub use content::{BlobShape, ContentHash, Geometry, PartContext, PartOpener, TooLarge, open_part, seal_part};
+pub use content::{BlobShape, ContentHash, Geometry, PartContext, PartOpener, TooLarge, seal_part};
 pub use descriptor::{Descriptor, FORMAT, open_descriptor, seal_descriptor};
 pub use entry::{ENTRY_BODY_MAX, ENTRY_MAX, EntryPosition, OpenedEntry};
 pub use id::{BlobId, Kid, VaultId};

@@ -28,12 +28,12 @@ pub(super) fn store(raw: &Raw, public_url: Option<&Url>, report: &mut Report) ->
     let bucket = bucket(raw, report);
     let prefix = prefix(raw, report);
     let path_style = switch("S3_PATH_STYLE", raw.s3_path_style.as_deref(), true, report);
-    let access_key_id = access_key_id(raw, report);
-    let secret_access_key = secret_access_key(raw, report);
+    let keys = key_pair(raw, report);
     let request_timeout_secs = numbers::S3_REQUEST_TIMEOUT_SECS.read(raw.s3_request_timeout_secs.as_deref(), report);
     if matches!(endpoint, Some(Endpoint::Embedded(_))) {
         check_embedded(bucket.as_deref(), path_style, report);
     }
+    let (access_key_id, secret_access_key) = keys?;
     Some(StoreConfig {
         endpoint: endpoint?,
         public_endpoint: public_endpoint?,
@@ -41,10 +41,17 @@ pub(super) fn store(raw: &Raw, public_url: Option<&Url>, report: &mut Report) ->
         bucket: bucket?,
         prefix,
         path_style,
-        access_key_id: access_key_id?,
-        secret_access_key: secret_access_key?,
+        access_key_id,
+        secret_access_key,
         request_timeout_secs,
     })
+}
+
+/// The pair of keys to the bucket.
+pub(super) fn key_pair(raw: &Raw, report: &mut Report) -> Option<(Secret, Secret)> {
+    let access_key_id = access_key_id(raw, report);
+    let secret_access_key = secret_access_key(raw, report);
+    Some((access_key_id?, secret_access_key?))
 }
 
 /// The embedded bucket shares the vault's own listener, where it is the first segment of the path.

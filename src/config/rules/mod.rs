@@ -17,7 +17,7 @@ mod strength;
 
 use super::raw::Raw;
 use super::report::Report;
-use super::settings::Config;
+use super::settings::{Config, StoreServerConfig};
 
 pub use owner::check_password;
 pub use published::EXAMPLE_ENV_FILE;
@@ -49,6 +49,14 @@ pub(super) fn apply(raw: &Raw, report: &mut Report) -> Option<Config> {
         http: http?,
         telemetry,
     })
+}
+
+/// Checks what a bucket that runs by itself needs; `Some` when no finding is an error.
+pub(super) fn apply_store_server(raw: &Raw, report: &mut Report) -> Option<StoreServerConfig> {
+    let keys = bucket::key_pair(raw, report);
+    let telemetry = http::telemetry(raw, report);
+    let (access_key_id, secret_access_key) = keys.filter(|_| !report.has_errors())?;
+    Some(StoreServerConfig { access_key_id, secret_access_key, telemetry })
 }
 
 /// A text that must be there; its absence is a finding.

@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::key::Key;
+use super::names::NameMemory;
 
 /// The store's own part of the folder. No plain home begins with a dot.
 pub(super) const OWN_FOLDER: &str = ".store";
@@ -42,6 +43,7 @@ pub(super) struct Folder {
     staging: PathBuf,
     staged: AtomicU64,
     last_stamp: Mutex<u64>,
+    names: NameMemory,
     key_locks: [Mutex<()>; KEY_LOCKS],
     _lock: File,
 }
@@ -65,6 +67,7 @@ impl Folder {
             staging: own.join("staging"),
             staged: AtomicU64::new(0),
             last_stamp: Mutex::new(0),
+            names: NameMemory::default(),
             key_locks: std::array::from_fn(|_| Mutex::new(())),
             _lock: {
                 make_folder(&own)?;
@@ -92,6 +95,11 @@ impl Folder {
     /// Where uploads in progress lie.
     pub(super) fn uploads(&self) -> &Path {
         &self.uploads
+    }
+
+    /// The names listed last, to be told of every change.
+    pub(super) fn names(&self) -> &NameMemory {
+        &self.names
     }
 
     /// The places where the key's object may lie: at most one of them is a file.
@@ -136,6 +144,7 @@ impl Folder {
             }
             done => done?,
         }
+        self.names.changed();
         Ok(folder.to_owned())
     }
 

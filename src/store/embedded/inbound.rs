@@ -1,6 +1,7 @@
 //! Receiving a body: in bounded memory, hashed once, checked against everything the request says about it.
 //!
 //! What the signature layer verifies by itself as the body passes (a signed SHA-256, signed chunks) is not hashed a second time.
+//! A body whose chunks are signed is held by that layer one chunk at a time, and only a holder of the keys can send one.
 
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use super::off_thread;
 const BATCH_BYTES: usize = 1 << 20;
 /// How long a body may stand still.
 const STALL: Duration = Duration::from_secs(60);
+
+/// How much of a body that is not wanted is read, so that its sender, who reads no answer before it has sent all, gets one.
+const MAX_DRAINED_BYTES: usize = 64 << 20;
 
 /// Where a body goes.
 pub(super) trait Sink: Send + 'static {
@@ -175,6 +179,18 @@ pub(super) async fn receive<S: Sink>(
     }
     let received = claims.check(spool.written, spool.hashes, trailers)?;
     Ok((spool.sink, received))
+}
+
+/// Refuses a body that was not received yet.
+pub(super) async fn refuse<T>(mut body: StreamingBlob, error: S3Error) -> S3Result<T> {
+    let mut drained = 0;
+    while let Ok(Some(Ok(bytes))) = tokio::time::timeout(STALL, body.next()).await {
+        drained += bytes.len();
+        if drained > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    Err(error)
 }
 
 struct Source {

@@ -11,6 +11,7 @@ use std::vec;
 
 use super::folder::Folder;
 use super::key::{OddName, is_ordinary, parse_odd_name};
+use super::names::NameMemory;
 use super::object::{ObjectInfo, unless_absent};
 
 /// What to list.
@@ -70,7 +71,8 @@ impl Folder {
         let mut odd = Vec::new();
         collect_odd(self.odd(), "", query, &mut odd)?;
         odd.sort_unstable();
-        let mut walk = Walk { query, group: None, odd: odd.into_iter().peekable(), page: Page::default() };
+        let odd = odd.into_iter().peekable();
+        let mut walk = Walk { names: self.names(), query, group: None, odd, page: Page::default() };
 
         let base = query.prefix.rfind('/').map_or("", |end| &query.prefix[..=end]);
         let mut flow = ControlFlow::Continue(());
@@ -80,6 +82,9 @@ impl Folder {
         if flow.is_continue() {
             // Full or not, there is nothing after these.
             let _ = walk.drain_odd(None)?;
+        }
+        if !walk.page.is_truncated {
+            self.names().finished();
         }
         Ok(walk.page)
     }
@@ -109,6 +114,21 @@ impl Query {
             }
     }
 
+    /// Where in the sorted names of a folder the page may begin.
+    fn first(&self, names: &[Box<str>], base: &str) -> usize {
+        let after = match &self.after {
+            After::Beginning => "",
+            After::Key(after) | After::Group(after) => after,
+        };
+        let position = |bound: &str| match bound.strip_prefix(base) {
+            // The one before may be the folder that the bound lies in.
+            Some(rest) => names.partition_point(|name| &**name < rest).saturating_sub(1),
+            None if bound > base => names.len(),
+            None => 0,
+        };
+        position(after).max(position(&self.prefix))
+    }
+
     /// The group that a key of the prefix is rolled up into.
     fn group_of<'k>(&self, key: &'k str) -> Option<&'k str> {
         let delimiter = self.delimiter.as_deref()?;
@@ -119,6 +139,7 @@ impl Query {
 
 /// A walk over the plain folders in the order of keys, with the odd keys merged in.
 struct Walk<'q> {
+    names: &'q NameMemory,
     query: &'q Query,
     /// The group emitted last: its other keys are passed over.
     group: Option<String>,
@@ -129,58 +150,32 @@ struct Walk<'q> {
 impl Walk<'_> {
     /// Walks a folder whose keys begin with `base`; `Break` when the page is full.
     fn folder(&mut self, path: &Path, base: &str) -> io::Result<ControlFlow<()>> {
-        let mut floor = String::new();
-        loop {
-            let (found, is_cut) = self.read(path, base, &floor)?;
-            for key in &found {
-                let path = path.join(key[base.len()..].trim_end_matches('/'));
-                let flow = if !key.ends_with('/') {
-                    match self.drain_odd(Some(key))? {
-                        ControlFlow::Continue(()) => self.offer(key, &path)?,
-                        full => full,
-                    }
-                } else if self.is_in_last_group(key) {
-                    ControlFlow::Continue(())
-                } else {
-                    self.folder(&path, key)?
-                };
-                if flow.is_break() {
-                    return Ok(flow);
+        let names = self.names.of(path)?;
+        let first = self.query.first(&names, base);
+        for name in &names[first..] {
+            let key = format!("{base}{name}");
+            if !key.starts_with(&self.query.prefix) && key.as_str() > self.query.prefix.as_str() {
+                break;
+            }
+            let path = path.join(name.trim_end_matches('/'));
+            let flow = if name.ends_with('/') {
+                if !self.query.admits_below(&key) || self.is_in_last_group(&key) {
+                    continue;
                 }
-            }
-            match found.into_iter().next_back() {
-                Some(last) if is_cut => floor = last,
-                _ => return Ok(ControlFlow::Continue(())),
-            }
-        }
-    }
-
-    /// Reads a folder's admitted names beyond `floor` in the order of their keys, a folder by its name with the slash; the first ones
-    /// only, when one page cannot need more, and whether that left any out.
-    fn read(&self, path: &Path, base: &str, floor: &str) -> io::Result<(Vec<String>, bool)> {
-        let Some(entries) = unless_absent(std::fs::read_dir(path))? else { return Ok((Vec::new(), false)) };
-        let (mut found, mut has_folders) = (Vec::new(), false);
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_ordinary(name)) else { continue };
-            let is_folder = entry.file_type()?.is_dir();
-            let key = format!("{base}{name}{}", if is_folder { "/" } else { "" });
-            let is_admitted = if is_folder { self.query.admits_below(&key) } else { self.query.admits(&key) };
-            if is_admitted && key.as_str() > floor {
-                has_folders |= is_folder;
-                found.push(key);
+                self.folder(&path, &key)?
+            } else if self.query.admits(&key) {
+                match self.drain_odd(Some(&key))? {
+                    ControlFlow::Continue(()) => self.offer(&key, &path)?,
+                    full => full,
+                }
+            } else {
+                continue;
+            };
+            if flow.is_break() {
+                return Ok(flow);
             }
         }
-        // A folder may hold no key at all, so beside one nothing can be left out. The one more tells whether another page follows.
-        let keep = self.query.limit.saturating_add(1);
-        let is_cut = found.len() > keep && !has_folders;
-        if is_cut {
-            found.select_nth_unstable(keep);
-            found.truncate(keep);
-        }
-        found.sort_unstable();
-        Ok((found, is_cut))
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Whether a key or folder belongs to the group emitted last.

@@ -5,8 +5,8 @@
 //! The folder belongs to one process at a time. Objects with ordinary keys are plain files (see the folder module).
 //!
 //! Deliberately unknown here: what the bytes mean. The protocol, its signatures and its XML are the crate `s3s`; what it leaves to its user
-//! (durability, conditions, part checks, listing) is in the modules below. Read them in this order: key, folder, object, listing, part,
-//! upload, inbound, outbound, gate, service, server.
+//! (durability, conditions, part checks, listing) is in the modules below. Read them in this order: key, folder, object, names,
+//! listing, part, place, upload, inbound, outbound, gate, service, server.
 
 use std::io;
 use std::path::Path;
@@ -24,9 +24,11 @@ mod gate;
 mod inbound;
 mod key;
 mod listing;
+mod names;
 mod object;
 mod outbound;
 mod part;
+mod place;
 mod read;
 mod server;
 mod service;

@@ -111,6 +111,7 @@ impl Folder {
         condition.check(current.as_ref().map(|(_, info)| info))?;
         let Some((home, _)) = current else { return Ok(None) };
         std::fs::remove_file(&home).map_err(disk_fault)?;
+        self.names().changed();
         Ok(home.parent().map(Path::to_owned))
     }
 
@@ -125,7 +126,7 @@ impl Folder {
         Ok(None)
     }
 
-    /// Renames into the current home, else into the first home that is not in another key's way (`a` and `a/b` cannot both be plain).
+    /// Renames into the current home, else into the first home that is free (`a` and `a/b` cannot both be plain).
     fn settle(&self, key: &Key, from: &Path, current_home: Option<PathBuf>) -> io::Result<PathBuf> {
         if let Some(home) = current_home {
             return self.place(from, &home);
@@ -133,7 +134,7 @@ impl Folder {
         let mut blocked = None;
         for home in self.homes(key) {
             match self.place(from, &home) {
-                Err(error) if matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotADirectory) => {
+                Err(error) if is_blocked(&error) => {
                     blocked = Some(error);
                 }
                 done => return done,
@@ -143,15 +144,16 @@ impl Folder {
     }
 }
 
+/// Whether another key's file or folder is in the way, or a name is longer than this file system takes.
+fn is_blocked(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
+}
+
 /// `None` where nothing can be at a path: it is absent, or a file is in the way, or a name is longer than this file system takes.
 pub(super) fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(error)
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename) =>
-        {
-            Ok(None)
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound || is_blocked(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

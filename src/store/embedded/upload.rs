@@ -13,7 +13,7 @@
 //!
 //! An upload whose `data` is gone was completed; opening the store removes what is left of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
@@ -30,6 +30,7 @@ use super::folder::{Folder, Staged, flush_folder, make_mark};
 use super::key::Key;
 use super::object::{ObjectInfo, WriteCondition, unless_absent};
 use super::part::{Claimed, Part};
+use super::place::{Place, Places};
 
 /// The largest object, as in S3.
 pub(super) const MAX_OBJECT_BYTES: u64 = 5 << 40;
@@ -70,17 +71,6 @@ struct Gate {
     parts: BTreeMap<u32, Part>,
 }
 
-/// The places in `data`.
-#[derive(Default)]
-struct Places {
-    /// The size of the parts that have one.
-    stride: Option<u64>,
-    /// Parts whose place was given out.
-    taken: HashSet<u32>,
-    /// Rises when `data` is cut short: places given out before are lost.
-    epoch: u64,
-}
-
 /// A part being written. Dropping it before `finish` gives its place up.
 pub(super) struct PartWriter {
     upload: Arc<Upload>,
@@ -92,12 +82,6 @@ pub(super) struct PartWriter {
 enum Target {
     Place { data: File, place: Place },
     Own(Staged),
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    offset: u64,
-    epoch: u64,
 }
 
 impl Uploads {
@@ -165,14 +149,17 @@ impl Uploads {
             let assembled = upload.assemble(&self.folder, &mut gate, &parts).map_err(disk_fault)?;
             self.folder.publish(&key, assembled.path(), condition)?
         };
-        self.close(upload, &mut gate)?;
+        // The object is there; what is left of the upload has no data and goes at the next opening at the latest.
+        let _ = self.close(upload, &mut gate);
         Ok(info)
     }
 
     fn close(&self, upload: &Upload, gate: &mut Gate) -> S3Result<()> {
         gate.is_open = false;
+        let discarded = self.folder.discard(&upload.path);
+        // Only now, or the folder could be read and the upload opened a second time before it is gone.
         self.open.lock().remove(&upload.id);
-        self.folder.discard(&upload.path).map_err(disk_fault)
+        discarded.map_err(disk_fault)
     }
 
     fn write_new(&self, path: &Path, details: &Details) -> io::Result<()> {
@@ -207,7 +194,7 @@ impl Uploads {
             id: id.to_owned(),
             details: serde_json::from_slice(&details)?,
             initiated: path.join(DETAILS).metadata()?.modified()?,
-            places: Mutex::new(Places::of(&gate)),
+            places: Mutex::new(Places::of(gate.parts.values())),
             gate: RwLock::new(gate),
             path,
         });
@@ -227,7 +214,9 @@ impl Upload {
             Some(Err(error)) => Err(error),
             None => folder.stage().map(Target::Own),
         };
-        let target = target.inspect_err(|_| self.places.lock().give_up(number, place));
+        if let (Err(_), Some(place)) = (&target, place) {
+            self.places.lock().give_up(number, place);
+        }
         Ok(PartWriter { upload: Arc::clone(self), number, target: target.map_err(disk_fault)?, is_finished: false })
     }
 
@@ -268,7 +257,7 @@ impl Upload {
                 std::fs::remove_file(self.path.join(part.file_name()))?;
             }
             flush_folder(&self.path)?;
-            self.places.lock().forget_writers(gate);
+            self.places.lock().forget_writers(&gate.parts);
         }
         let mut data = File::options().write(true).open(&path)?;
         for (part, offset) in parts.iter().zip(offsets) {
@@ -363,37 +352,6 @@ impl Gate {
     }
 }
 
-impl Places {
-    fn of(gate: &Gate) -> Self {
-        let mut places = Self::default();
-        for (part, offset) in gate.parts.values().filter_map(|part| Some((part, part.offset?))) {
-            places.taken.insert(part.number);
-            places.stride = Some(if part.number == 1 { part.size_bytes } else { offset / u64::from(part.number - 1) });
-        }
-        places
-    }
-
-    /// A place for a part, if it has one that nobody wrote to. The first part to come decides on the size.
-    fn give(&mut self, number: u32, size_bytes: u64) -> Option<Place> {
-        let stride = *self.stride.get_or_insert(size_bytes);
-        let offset = u64::from(number - 1).checked_mul(stride)?;
-        let fits = size_bytes <= stride && offset.saturating_add(size_bytes) <= MAX_OBJECT_BYTES;
-        (fits && self.taken.insert(number)).then_some(Place { offset, epoch: self.epoch })
-    }
-
-    fn give_up(&mut self, number: u32, place: Option<Place>) {
-        if place.is_some_and(|place| place.epoch == self.epoch) {
-            self.taken.remove(&number);
-        }
-    }
-
-    /// Takes the places back that no standing part has.
-    fn forget_writers(&mut self, gate: &Gate) {
-        self.epoch += 1;
-        self.taken.retain(|number| gate.parts.get(number).is_some_and(|part| part.offset.is_some()));
-    }
-}
-
 impl PartWriter {
     /// Writes bytes of the part. Once the upload has ended nothing is written any more, whatever file its bytes are in by then.
     pub(super) fn write_at(&self, bytes: &[u8], at: u64) -> S3Result<()> {
@@ -401,10 +359,10 @@ impl PartWriter {
             Target::Own(staged) => staged.file.write_all_at(bytes, at).map_err(disk_fault),
             Target::Place { data, place } => {
                 let gate = self.upload.gate.read();
-                if !gate.is_open || place.epoch != self.upload.places.lock().epoch {
+                if !gate.is_open || !self.upload.places.lock().stands(*place) {
                     return Err(no_such_upload());
                 }
-                data.write_all_at(bytes, place.offset + at).map_err(disk_fault)
+                data.write_all_at(bytes, place.offset() + at).map_err(disk_fault)
             }
         }
     }
@@ -416,10 +374,10 @@ impl PartWriter {
             Target::Place { data, place } => data.sync_data().map(|()| Some(*place)),
         };
         let place = flushed.map_err(disk_fault)?;
-        let offset = place.map(|place| place.offset);
+        let offset = place.map(|place| place.offset());
         let (part, earlier) = {
             let mut gate = self.upload.gate()?;
-            if place.is_some_and(|place| place.epoch != self.upload.places.lock().epoch) {
+            if place.is_some_and(|place| !self.upload.places.lock().stands(place)) {
                 return Err(no_such_upload());
             }
             let earlier = gate.parts.get(&self.number).map_or(0, |part| part.stamp);
@@ -448,7 +406,7 @@ impl Drop for PartWriter {
         if let Target::Place { place, .. } = &self.target
             && !self.is_finished
         {
-            self.upload.places.lock().give_up(self.number, Some(*place));
+            self.upload.places.lock().give_up(self.number, *place);
         }
     }
 }

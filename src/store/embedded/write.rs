@@ -13,7 +13,7 @@ use s3s::dto::{
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::folder::{Folder, Staged, flush_folder};
-use super::inbound::{Claims, Sink, receive};
+use super::inbound::{Claims, Sink, receive, refuse};
 use super::key::Key;
 use super::object::WriteCondition;
 use super::part::{Claimed, MAX_PART_NUMBER, Part};
@@ -44,15 +44,18 @@ pub(super) async fn put(folder: Arc<Folder>, request: S3Request<PutObjectInput>)
     let key = Key::parse(&input.key)?;
     let claims = within_limit(Claims::of(&headers, &uri, input.content_length)?)?;
     let condition = WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
-    let staging = Arc::clone(&folder);
-    let early = key.clone();
-    let (staged, condition) = off_thread(move || {
-        // Spares the body where the answer is already known; what counts is the check when it is published.
-        condition.check(staging.info(&early).map_err(disk_fault)?.as_ref())?;
-        Ok((staging.stage().map_err(disk_fault)?, condition))
-    })
-    .await?;
-    let (staged, received) = receive(input.body.unwrap_or_else(empty), staged, claims, trailing_headers).await?;
+    let body = input.body.unwrap_or_else(empty);
+    let (begun_in, begun_as) = (Arc::clone(&folder), key.clone());
+    let begun = off_thread(move || {
+        // Spares the disk where the answer is known already; what counts is the check when it is published.
+        condition.check(begun_in.info(&begun_as).map_err(disk_fault)?.as_ref())?;
+        Ok((begun_in.stage().map_err(disk_fault)?, condition))
+    });
+    let (staged, condition) = match begun.await {
+        Ok(begun) => begun,
+        Err(error) => return refuse(body, error).await,
+    };
+    let (staged, received) = receive(body, staged, claims, trailing_headers).await?;
     let info = off_thread(move || folder.publish(&key, staged.path(), &condition)).await?;
     Ok(PutObjectOutput {
         e_tag: Some(info.etag()),
@@ -125,10 +128,15 @@ pub(super) async fn put_part(
     let S3Request { input, headers, uri, trailing_headers, .. } = request;
     let number = part_number(input.part_number)?;
     let claims = within_limit(Claims::of(&headers, &uri, input.content_length)?)?.with_sha256();
-    let (staging, length) = (Arc::clone(&folder), claims.length());
-    let writer =
-        off_thread(move || uploads.find(&input.upload_id, &input.key)?.begin_part(&staging, number, length)).await?;
-    let (writer, received) = receive(input.body.unwrap_or_else(empty), writer, claims, trailing_headers).await?;
+    let body = input.body.unwrap_or_else(empty);
+    let (begun_in, length) = (Arc::clone(&folder), claims.length());
+    let begun =
+        off_thread(move || uploads.find(&input.upload_id, &input.key)?.begin_part(&begun_in, number, length)).await;
+    let writer = match begun {
+        Ok(writer) => writer,
+        Err(error) => return refuse(body, error).await,
+    };
+    let (writer, received) = receive(body, writer, claims, trailing_headers).await?;
     let sha256 = received.sha256.ok_or_else(|| s3_error!(InternalError))?;
     let part = off_thread(move || writer.finish(&folder, received.size_bytes, sha256)).await?;
     Ok(UploadPartOutput { e_tag: Some(part.etag()), checksum_sha256: Some(part.checksum()), ..Default::default() })

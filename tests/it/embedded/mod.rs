@@ -1,5 +1,6 @@
 //! The embedded store through an S3 client, over HTTP.
 
+mod crash;
 mod listing;
 mod objects;
 mod signatures;

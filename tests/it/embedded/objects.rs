@@ -137,6 +137,8 @@ async fn of_many_conditional_replacements_exactly_one_wins() {
     assert_eq!(winners, 1);
     let absent = client.put_object().bucket(BUCKET).key("absent").if_match(&etag).body(vec![1].into()).send().await;
     assert_eq!(refusal(absent), no(404, "NoSuchKey"));
+    let large = client.put_object().bucket(BUCKET).key("a").if_none_match("*").body(noise(8 << 20, 1).into());
+    assert_eq!(refusal(large.send().await), no(412, "PreconditionFailed"));
     let other = client.put_object().bucket(BUCKET).key("b").if_none_match(&etag).body(vec![1].into()).send().await;
     assert_eq!(refusal(other), no(501, "NotImplemented"));
 }

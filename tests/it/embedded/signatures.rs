@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{get, no, put, refusal};
-use crate::kit::embedded::{ACCESS_KEY, BUCKET, SECRET_KEY, TestStore};
+use crate::kit::embedded::{ACCESS_KEY, BUCKET, SECRET_KEY, TestStore, client_with};
 
 async fn signed_get(store: &TestStore, key: &str, life_secs: u64) -> String {
     let life = PresigningConfig::expires_in(Duration::from_secs(life_secs)).unwrap();
@@ -61,7 +61,7 @@ async fn strangers_and_wrong_keys_are_refused() {
         ("other", SECRET_KEY, "InvalidAccessKeyId"),
         (ACCESS_KEY, "", "SignatureDoesNotMatch"),
     ] {
-        let answer = store.client_with(access, secret).get_object().bucket(BUCKET).key("a").send().await;
+        let answer = client_with(&store.url, access, secret).get_object().bucket(BUCKET).key("a").send().await;
         assert_eq!(refusal(answer), no(403, code));
     }
     assert_eq!(get(&store, "a").await.as_deref(), Some(&b"secret"[..]));

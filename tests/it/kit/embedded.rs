@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub(crate) const ACCESS_KEY: &str = "test-access-key";
-pub(crate) const SECRET_KEY: &str = "test-secret-key";
+pub(crate) const SECRET_KEY: &str = "9f1c-embedded-4b7e-tests-a2d0";
 pub(crate) const BUCKET: &str = "test-bucket";
 
 /// A store and its server; both end when this is dropped.
@@ -36,7 +36,8 @@ impl TestStore {
         Self::serve(self.root).await
     }
 
-    async fn serve(root: TempDir) -> Self {
+    /// Serves a folder that may already hold something.
+    pub(crate) async fn serve(root: TempDir) -> Self {
         let store = open(root.path()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -67,26 +68,32 @@ impl TestStore {
     }
 
     pub(crate) fn client(&self) -> Client {
-        self.client_with(ACCESS_KEY, SECRET_KEY)
-    }
-
-    pub(crate) fn client_with(&self, access_key: &str, secret_key: &str) -> Client {
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.url)
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new(access_key, secret_key, None, None, "test"))
-            .force_path_style(true)
-            .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        Client::from_conf(config.build())
+        client(&self.url)
     }
 
     /// The number of files that are being written, or were left half written.
     pub(crate) fn staged(&self) -> usize {
         self.root.path().join(".store/staging").read_dir().unwrap().count()
     }
+}
+
+/// A client of a store at this URL, with the right keys.
+pub(crate) fn client(url: &str) -> Client {
+    client_with(url, ACCESS_KEY, SECRET_KEY)
+}
+
+/// A client that neither retries nor adds checksums of its own.
+pub(crate) fn client_with(url: &str, access_key: &str, secret_key: &str) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(access_key, secret_key, None, None, "test"))
+        .force_path_style(true)
+        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    Client::from_conf(config.build())
 }
 
 /// The server's last connection may take a moment to let the folder go.
