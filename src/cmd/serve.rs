@@ -22,7 +22,7 @@ use crate::api::health::Readiness;
 use crate::api::root::{Bucket, Root};
 use crate::api::server::{self, Limits};
 use crate::api::{Coffer, Floors};
-use crate::config::{Clock, Config, Endpoint, HttpConfig, StoreConfig};
+use crate::config::{Clock, Config, Endpoint, Finding, HttpConfig, StoreConfig};
 use crate::crypto::{KeyRing, RootKey, VaultKeys};
 use crate::log::bootstrap::{self, BootstrapError, Ground, Location};
 use crate::log::{Log, LogParts};
@@ -30,6 +30,7 @@ use crate::owner::Owner;
 use crate::session::Sessions;
 use crate::state::Redis;
 use crate::store::embedded::{Embedded, serve_store};
+use crate::store::probe::{Probe, probe};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::{Catalog, Vault};
@@ -145,6 +146,7 @@ async fn open(
     let state_dir = config.log.state_dir.as_deref();
     let location = Location::new(&config.store);
     let ground = Ground { store: &store, redis: &redis, ring: &ring, location, state_dir, clock: &clock };
+    check_bucket(config, endpoint, readiness).await;
     let keys = open_vault(&ground, readiness).await?;
 
     let state = redis.for_vault(keys.clone());
@@ -160,6 +162,28 @@ async fn open(
     coffer.open(Floors { vault: vault.clone(), sessions, owner });
     let watched = readiness::Watched { status: log.status(), redis, store };
     Ok(Opened { log, vault, watched })
+}
+
+/// Asks the bucket what it is, until it is one that may be used: nothing is written to it before.
+async fn check_bucket(config: &Config, endpoint: Option<&Url>, readiness: &watch::Sender<Readiness>) {
+    let mut pause = RETRY_FIRST;
+    loop {
+        let Probe { abilities, report, is_away } =
+            probe(&config.store, endpoint, &config.http.public_url, &Clock::system()).await;
+        for Finding { variable, reason, hint, severity } in &report.findings {
+            tracing::warn!(variable, reason, hint, ?severity, "the bucket was asked");
+        }
+        if !is_away && !report.has_errors() {
+            tracing::info!(?abilities, "the bucket may be used");
+            return;
+        }
+        readiness.send_replace(match is_away {
+            true => Readiness::StorageUnavailable,
+            false => Readiness::Waiting("The bucket does not pass its check; the log says why.".to_owned()),
+        });
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_LONGEST);
+    }
 }
 
 /// Opens the vault, waiting for Redis and the bucket with growing pauses.

@@ -17,5 +17,6 @@ mod redis_server;
 mod round_trip;
 mod session;
 mod slow_clients;
+mod start;
 mod state;
 mod tree;
