@@ -30,11 +30,18 @@ async fn main() {
     let ((), one) = timed(fill(&login, vec![big.clone()], files)).await;
     let many: Vec<String> = stream::iter(0..folders).then(|i| folder_named(&login, i)).collect().await;
     let ((), spread) = timed(fill(&login, many, files)).await;
-    println!("{files} files into one folder: {:.0}/s; into {folders} folders: {:.0}/s",
-        files as f64 / one.as_secs_f64(), files as f64 / spread.as_secs_f64());
+    println!(
+        "{files} files into one folder: {:.0}/s; into {folders} folders: {:.0}/s",
+        files as f64 / one.as_secs_f64(),
+        files as f64 / spread.as_secs_f64()
+    );
 
     let starts = [restart(&mut vault).await, restart(&mut vault).await, restart(&mut vault).await];
-    println!("start-up with {} files: {:.2} s (median of 3)", 2 * files, median(starts.map(|it| it.as_secs_f64()).into()));
+    println!(
+        "start-up with {} files: {:.2} s (median of 3)",
+        2 * files,
+        median(starts.map(|it| it.as_secs_f64()).into())
+    );
     let used = memory(vault.id(), "VmRSS:").saturating_sub(empty);
     println!("resident memory for each file: {} bytes", used / (2 * files as u64));
 

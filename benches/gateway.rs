@@ -77,8 +77,13 @@ async fn large(store: &StoreProcess, vault: &Coffer, login: &Login, part: &Bytes
         let (file, upload) = timed(upload(login, &key, part, size)).await;
         let ((), get) = timed(get(&plain, &key, size)).await;
         let ((), download) = timed(download(login, &file, size)).await;
-        println!("round {round}: plain up {}, gateway up {}, plain down {}, gateway down {}",
-            rate(size, put), rate(size, upload), rate(size, get), rate(size, download));
+        println!(
+            "round {round}: plain up {}, gateway up {}, plain down {}, gateway down {}",
+            rate(size, put),
+            rate(size, upload),
+            rate(size, get),
+            rate(size, download)
+        );
         up.push(put.as_secs_f64() / upload.as_secs_f64());
         down.push(get.as_secs_f64() / download.as_secs_f64());
     }
@@ -107,7 +112,8 @@ async fn get(store: &Store, key: &str, size: u64) {
 
 async fn upload(login: &Login, name: &str, part: &Bytes, size: u64) -> String {
     let pieces: Vec<_> = part.chunks(MIB as usize).map(|piece| part.slice_ref(piece)).collect();
-    let body = stream::iter((0..size / MIB).map(move |i| Ok::<_, std::io::Error>(pieces[i as usize % pieces.len()].clone())));
+    let body =
+        stream::iter((0..size / MIB).map(move |i| Ok::<_, std::io::Error>(pieces[i as usize % pieces.len()].clone())));
     let file = login.upload("root", name, reqwest::Body::wrap_stream(body)).await;
     file["id"].as_str().unwrap().to_owned()
 }
@@ -159,7 +165,10 @@ async fn resident(vault: &Coffer, login: &Login, part: &Bytes) {
     let after = memory(vault.id(), "VmRSS:");
     println!(
         "four uploads of 2 GiB at once in {:.0} s: resident idle {} MiB, peak {} MiB, 30 s after {} MiB",
-        took.as_secs_f64(), idle / MIB, peak / MIB, after / MIB
+        took.as_secs_f64(),
+        idle / MIB,
+        peak / MIB,
+        after / MIB
     );
 }
 

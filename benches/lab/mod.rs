@@ -24,7 +24,8 @@ pub(crate) struct StoreProcess {
 
 impl StoreProcess {
     pub(crate) fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("coffer-bench-").tempdir_in(scratch()).expect("a folder for the bucket");
+        let folder =
+            tempfile::Builder::new().prefix("coffer-bench-").tempdir_in(scratch()).expect("a folder for the bucket");
         let mut process = Command::new(env!("CARGO_BIN_EXE_coffer"))
             .args(["store", "--bind", "127.0.0.1:0", "--bucket", BUCKET, "--root"])
             .arg(folder.path())

@@ -10,6 +10,11 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask/ lies in the repository")
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn built(name: &str) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join(name)
+}
+
 /// A program with its arguments, to be run in the repository's folder.
 pub(crate) struct Program(Command);
 

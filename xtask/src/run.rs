@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::program::{cargo, program, root};
+use crate::program::{built, cargo, program, root};
 use crate::redis::{self, Redis};
 
 const DEFAULT_PORT: u16 = 8080;
@@ -77,8 +77,7 @@ impl Run {
         say("Building Coffer (the first time takes some minutes)");
         let profile = if self.debug { "dev" } else { "release" };
         cargo(["build", "--locked", "--bin", "coffer", "--profile", profile]).run()?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        Ok(target.join(if self.debug { "debug" } else { "release" }).join("coffer"))
+        Ok(built(if self.debug { "debug/coffer" } else { "release/coffer" }))
     }
 
     fn init(&self, coffer: &Path, data: &Path) -> Result<(), String> {
