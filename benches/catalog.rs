@@ -2,7 +2,7 @@
 //!
 //! `BENCH_FILES` files (100,000) go into one folder, as many again into `BENCH_FOLDERS` folders (1,000). Then: start-up,
 //! memory for each file, a page, a rename, a move of the big folder, and how many log entries the last two wrote.
-#![expect(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a bench prints, and ends where it fails")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and ends where it fails")]
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "the kit serves the tests as well")]
 
 mod lab;
@@ -10,8 +10,8 @@ mod lab;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use lab::kit::{Coffer, Login};
-use lab::{StoreProcess, median, memory, timed};
+use lab::kit::coffer::{Coffer, Login};
+use lab::{StoreProcess, median, memory, timed, vault_process};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn main() {
     let store = StoreProcess::start();
     let mut vault = store.vault().await;
     restart(&mut vault).await;
-    let empty = memory(vault.id(), "VmRSS:");
+    let empty = memory(vault_process(), "VmRSS:");
     let login = vault.log_in().await;
     let big = folder(&login, "big").await;
     let ((), one) = timed(fill(&login, vec![big.clone()], files)).await;
@@ -42,7 +42,7 @@ async fn main() {
         2 * files,
         median(starts.map(|it| it.as_secs_f64()).into())
     );
-    let used = memory(vault.id(), "VmRSS:").saturating_sub(empty);
+    let used = memory(vault_process(), "VmRSS:").saturating_sub(empty);
     println!("resident memory for each file: {} bytes", used / (2 * files as u64));
 
     let login = vault.log_in().await;

@@ -2,7 +2,7 @@
 //!
 //! The store runs as a process of its own. `BENCH_GIB` sets the size (1), `BENCH_ROUNDS` the rounds (3), `BENCH_MEMORY=1`
 //! adds four uploads of 2 GiB at once with a look at the vault's memory.
-#![expect(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a bench prints, and ends where it fails")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and ends where it fails")]
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "the kit serves the tests as well")]
 
 mod lab;
@@ -13,8 +13,8 @@ use bytes::Bytes;
 use coffer::crypto::{BlobId, BlobShape, Dek, Geometry, VaultId, random, seal_part};
 use coffer::store::{CompletedPart, Store};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use lab::kit::{Coffer, Login};
-use lab::{StoreProcess, cpu_seconds, median, memory, timed};
+use lab::kit::coffer::Login;
+use lab::{StoreProcess, cpu_seconds, median, memory, timed, vault_process};
 use reqwest::Method;
 
 const MIB: u64 = 1 << 20;
@@ -34,10 +34,10 @@ async fn main() {
     let part = noise(PART as usize);
 
     sealing(&part);
-    large(&store, &vault, &login, &part, size).await;
+    large(&store, &login, &part, size).await;
     small(&store, &login).await;
     if number("BENCH_MEMORY", 0) == 1 {
-        resident(&vault, &login, &part).await;
+        resident(&login, &part).await;
     }
 }
 
@@ -66,10 +66,10 @@ fn sealing(part: &[u8]) {
     println!("openssl speed, one core: {}", text.lines().last().unwrap_or("openssl is not installed"));
 }
 
-async fn large(store: &StoreProcess, vault: &Coffer, login: &Login, part: &Bytes, size: u64) {
+async fn large(store: &StoreProcess, login: &Login, part: &Bytes, size: u64) {
     let plain = store.client();
     let (mut up, mut down) = (vec![], vec![]);
-    let cpu = cpu_seconds(vault.id());
+    let cpu = cpu_seconds(vault_process());
     let rounds = number("BENCH_ROUNDS", 3);
     for round in 0..rounds {
         let key = format!("large-{round}");
@@ -88,7 +88,7 @@ async fn large(store: &StoreProcess, vault: &Coffer, login: &Login, part: &Bytes
         down.push(get.as_secs_f64() / download.as_secs_f64());
     }
     println!("gateway / plain, median of {rounds}: up {:.2}, down {:.2}", median(up), median(down));
-    let spent = cpu_seconds(vault.id()) - cpu;
+    let spent = cpu_seconds(vault_process()) - cpu;
     println!("the vault's CPU for each GiB up and down: {:.2} s", spent / rounds as f64 / (size >> 30).max(1) as f64);
 }
 
@@ -153,16 +153,16 @@ async fn small(store: &StoreProcess, login: &Login) {
 }
 
 /// Four uploads of 2 GiB at once: the vault's resident memory before, at its peak, and half a minute after.
-async fn resident(vault: &Coffer, login: &Login, part: &Bytes) {
-    let idle = memory(vault.id(), "VmRSS:");
+async fn resident(login: &Login, part: &Bytes) {
+    let idle = memory(vault_process(), "VmRSS:");
     // 5 resets the peak (proc(5), clear_refs).
-    std::fs::write(format!("/proc/{}/clear_refs", vault.id()), "5").unwrap();
+    std::fs::write(format!("/proc/{}/clear_refs", vault_process()), "5").unwrap();
     let names = ["four-0", "four-1", "four-2", "four-3"];
     let uploads = names.map(|name| upload(login, name, part, 2 << 30));
     let (_, took) = timed(futures_util::future::join_all(uploads)).await;
-    let peak = memory(vault.id(), "VmHWM:");
+    let peak = memory(vault_process(), "VmHWM:");
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let after = memory(vault.id(), "VmRSS:");
+    let after = memory(vault_process(), "VmRSS:");
     println!(
         "four uploads of 2 GiB at once in {:.0} s: resident idle {} MiB, peak {} MiB, 30 s after {} MiB",
         took.as_secs_f64(),

@@ -1,6 +1,5 @@
 //! What the benches share: the store as a process of its own, the vault on it, and a look at a process's memory.
 
-#[path = "../../tests/it/kit/mod.rs"]
 pub(crate) mod kit;
 
 use std::io::{BufRead, BufReader};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use coffer::config::{Endpoint, Secret, StoreConfig};
 use coffer::store::Store;
-use kit::Coffer;
+use kit::coffer::Coffer;
 
 const BUCKET: &str = "bench-bucket";
 const ACCESS_KEY: &str = "bench-access-key";
@@ -88,6 +87,18 @@ impl Drop for StoreProcess {
 /// Where buckets of many gigabytes go: BENCH_DIR, or the system's folder for temporary files.
 fn scratch() -> std::path::PathBuf {
     std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, Into::into)
+}
+
+/// The id of the vault's process: the child of this one that runs `coffer serve`.
+pub(crate) fn vault_process() -> u32 {
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let processes =
+        std::fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut vaults = processes.filter(|id: &u32| {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
+        read("cmdline").ends_with("coffer\0serve\0") && read("status").contains(&parent)
+    });
+    vaults.next().expect("the vault runs")
 }
 
 /// One number of `/proc/PID/status`, in bytes.
