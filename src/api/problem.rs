@@ -458,6 +458,16 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_documented_beside_its_status() {
+        let page = include_str!("../../docs/api.md");
+        for code in Code::ALL {
+            let row = format!("| {} |", code.status().as_u16());
+            let line = page.lines().find(|line| line.starts_with(&row)).unwrap_or_default();
+            assert!(line.contains(&format!("`{}`", code.name())), "docs/api.md lacks {} {}", row, code.name());
+        }
+    }
+
+    #[test]
     fn every_session_needing_operation_promises_401() {
         for statuses in [Reading::STATUSES, Downloading::STATUSES, Changing::STATUSES] {
             assert!(statuses.contains(&401));
