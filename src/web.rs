@@ -6,20 +6,21 @@ use poem::endpoint::make_sync;
 use poem::{Endpoint, Response, Route, get};
 use sha2::{Digest, Sha256};
 
-use crate::api::openapi;
-
 const STYLE: &str = "body{font:16px/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1rem;\
                      color:#1c1c1e;background:#fafafa}code{background:#ececf0;padding:.1em .3em;border-radius:.2em}\
                      @media(prefers-color-scheme:dark){body{color:#eee;background:#161618}code{background:#2a2a2e}\
                      a{color:#8ab4ff}}";
 
-/// Adds the pages to the routes of the API.
-pub fn routes(route: Route, docs: bool) -> Route {
-    let route = route
+/// The pages: with the API's `description`, and with `try_page`, a page of scripts to try it, where there is one.
+pub fn pages(description: String, try_page: Option<String>) -> Route {
+    let route = Route::new()
         .at("/", get(text("text/html; charset=utf-8", page())))
         .at("/robots.txt", get(text("text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n".to_owned())))
-        .at("/openapi.json", get(text("application/json", openapi::document())));
-    if docs { route.at("/docs", get(try_page())) } else { route }
+        .at("/openapi.json", get(text("application/json", description)));
+    match try_page {
+        Some(html) => route.at("/docs", get(scripted(html))),
+        None => route,
+    }
 }
 
 fn page() -> String {
@@ -42,8 +43,7 @@ fn text(media_type: &'static str, body: String) -> impl Endpoint<Output = Respon
 }
 
 /// Swagger UI, whose scripts are in the page; it sets styles on elements, which hashes cannot allow.
-fn try_page() -> impl Endpoint<Output = Response> {
-    let html = openapi::service().server(crate::api::PREFIX).swagger_ui_html();
+fn scripted(html: String) -> impl Endpoint<Output = Response> {
     let scripts: Vec<_> = inline_scripts(&html).map(|script| format!("'{}'", hash(script))).collect();
     let policy = format!(
         "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \

@@ -36,7 +36,6 @@ use crate::config::HttpConfig;
 use crate::owner::Owner;
 use crate::session::Sessions;
 use crate::vault::Vault;
-use crate::web;
 use health::Health;
 use problem::{Code, Problem};
 
@@ -109,10 +108,9 @@ impl Context {
     }
 }
 
-/// The API and the pages.
-fn routes(docs: bool) -> BoxEndpoint<'static, poem::Response> {
-    let route = Route::new().nest(PREFIX, openapi::service());
-    web::routes(route, docs).map_to_response().boxed()
+/// The pages and the API.
+fn routes(pages: Route) -> BoxEndpoint<'static, poem::Response> {
+    pages.nest(PREFIX, openapi::service()).map_to_response().boxed()
 }
 
 /// Leads an alias to the path that it stands for.

@@ -63,6 +63,11 @@ pub fn document() -> String {
     text
 }
 
+/// A page to try the API.
+pub fn try_page() -> String {
+    service().swagger_ui_html()
+}
+
 /// The methods of each route, as an `Allow` header has them, by [`pattern_of`] its path.
 pub fn methods() -> HashMap<String, String> {
     let mut methods = HashMap::<String, BTreeSet<String>>::new();

@@ -50,9 +50,9 @@ pub struct Root {
 }
 
 impl Root {
-    /// The API, the pages and, where there is one, the embedded bucket.
-    pub fn new(coffer: Arc<Coffer>, bucket: Option<Bucket>) -> Self {
-        let routes = super::routes(coffer.http.api_docs);
+    /// The API beside these pages and, where there is one, the embedded bucket.
+    pub fn new(coffer: Arc<Coffer>, pages: poem::Route, bucket: Option<Bucket>) -> Self {
+        let routes = super::routes(pages);
         Self { coffer, routes, methods: super::openapi::methods(), bucket }
     }
 

@@ -21,7 +21,7 @@ use super::{readiness, settings, terminal};
 use crate::api::health::Readiness;
 use crate::api::root::{Bucket, Root};
 use crate::api::server::{self, Limits};
-use crate::api::{Coffer, Floors};
+use crate::api::{Coffer, Floors, openapi};
 use crate::config::{Clock, Config, Endpoint, Finding, HttpConfig, StoreConfig};
 use crate::crypto::{KeyRing, RootKey, VaultKeys};
 use crate::log::bootstrap::{self, BootstrapError, Ground, Location};
@@ -34,6 +34,7 @@ use crate::store::probe::{Probe, probe};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::{Catalog, Vault};
+use crate::web;
 
 /// From a connection to its first byte. Browsers open connections ahead of their need, so it is not short.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
@@ -92,7 +93,8 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let folder = Folder::open(&config.store).await?;
     let (readiness, health) = watch::channel(Readiness::Waiting("The program is starting.".to_owned()));
     let coffer = Arc::new(Coffer::new(config.http.clone(), health));
-    let root = Arc::new(Root::new(coffer.clone(), folder.as_ref().map(|folder| folder.bucket.clone())));
+    let pages = web::pages(openapi::document(), config.http.api_docs.then(openapi::try_page));
+    let root = Arc::new(Root::new(coffer.clone(), pages, folder.as_ref().map(|folder| folder.bucket.clone())));
     let limits = limits(&config.http);
     let answer = move |peer, request| root.clone().answer(peer, request);
     let server = tokio::spawn(server::serve(listener, limits, shutdown.clone(), answer));
