@@ -9,6 +9,8 @@ mod apply;
 mod blob;
 mod catalog;
 mod codec;
+#[cfg(test)]
+mod commands;
 pub mod content;
 mod error;
 mod facade;

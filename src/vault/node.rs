@@ -223,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn the_form_of_a_standing_and_of_a_content_is_fixed() {
+        let bytes = |standing| minicbor::to_vec::<Standing>(standing).unwrap();
+        assert_eq!(bytes(Standing::Live), [0x82, 0, 0x80]);
+        assert_eq!(bytes(Standing::Trashed { since_ms: 7 }), [0x82, 1, 0x81, 7]);
+        assert_eq!(bytes(Standing::Discarded), [0x82, 2, 0x80]);
+        assert_eq!(minicbor::to_vec(Content::Folder).unwrap(), [0x82, 0, 0x80]);
+    }
+
+    #[test]
     fn a_node_stays_small() {
         // 400 bytes a file: 312 here + 16 of allocator, 32 for a name of 20 bytes, and at most 40 in the index's tables.
         assert!(size_of::<Node>() <= 312, "{}", size_of::<Node>());

@@ -20,3 +20,4 @@ mod slow_clients;
 mod start;
 mod state;
 mod tree;
+mod vault;

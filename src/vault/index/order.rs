@@ -73,6 +73,10 @@ impl Ordered {
 
     /// How many nodes come before this rank.
     pub(in crate::vault) fn before(&self, slots: &Slots, rank: Rank<'_>) -> usize {
+        // A restored snapshot and most uploads come in order.
+        if self.0.last().is_none_or(|last| compare(slots, *last, rank).is_lt()) {
+            return self.0.len();
+        }
         self.0.partition_point(|slot| compare(slots, *slot, rank).is_lt())
     }
 
@@ -92,9 +96,7 @@ impl Ordered {
 
     pub(super) fn insert(&mut self, slots: &Slots, slot: u32) {
         let Some(rank) = slots.get(slot).map(Rank::of) else { return };
-        // A restored snapshot and most uploads come in order.
-        let is_last = self.0.last().is_none_or(|last| compare(slots, *last, rank).is_lt());
-        let at = if is_last { self.0.len() } else { self.before(slots, rank) };
+        let at = self.before(slots, rank);
         self.0.insert(at, slot);
     }
 
