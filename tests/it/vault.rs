@@ -265,7 +265,10 @@ async fn of_two_uploads_to_one_name_one_wins_and_the_other_s_object_goes() {
         go.send(true).unwrap();
     };
     let (first, second, ()) = tokio::join!(upload(), upload(), open);
-    let (won, lost) = if first.is_ok() { (first.unwrap(), second) } else { (second.unwrap(), first) };
+    let (won, lost) = match first {
+        Ok(won) => (won, second),
+        lost => (second.unwrap(), lost),
+    };
     assert_eq!(lost, Err(VaultError::Exists { existing: won.id }));
     vault.upkeep().await.unwrap();
     assert_eq!(world.blobs().await, [format!("blob/{}", won.file.unwrap().id.hex())]);
