@@ -31,7 +31,7 @@ mod part;
 mod place;
 mod read;
 mod server;
-mod service;
+mod operations;
 mod upload;
 mod write;
 
@@ -55,7 +55,7 @@ impl Embedded {
     pub fn open(root: &Path, access_key_id: &Secret, secret_access_key: &Secret, bucket: &str) -> io::Result<Self> {
         let folder = Arc::new(folder::Folder::open(root)?);
         let uploads = Arc::new(upload::Uploads::open(Arc::clone(&folder))?);
-        let mut builder = S3ServiceBuilder::new(service::Bucket { name: bucket.to_owned(), folder, uploads });
+        let mut builder = S3ServiceBuilder::new(operations::Bucket { name: bucket.to_owned(), folder, uploads });
         builder.set_auth(gate::KeyPair {
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone(),
