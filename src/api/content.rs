@@ -82,7 +82,7 @@ impl<'a> ApiExtractor<'a> for Upload {
 
     fn request_meta() -> Option<MetaRequest> {
         let content = vec![MetaMediaType { content_type: "application/octet-stream", schema: binary() }];
-        Some(MetaRequest { description: Some("The content."), content, required: true })
+        Some(MetaRequest { description: Some("The content; without a body, it is empty."), content, required: false })
     }
 
     async fn from_request(

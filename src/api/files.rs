@@ -9,7 +9,7 @@ use super::conditional::version_of;
 use super::content::{Conditions, Download, Upload};
 use super::nodes::page;
 use super::openapi::Tag;
-use super::problem::{Changing, Downloading, Reading, Refused};
+use super::problem::{Changing, Downloading, Listing, Refused};
 use super::schema::{Done, NodeFound, VersionPage};
 use super::text::{Cursor, EntityTags, GivenMediaType, NodeRef, VersionRef};
 use crate::vault::Target;
@@ -97,7 +97,7 @@ impl Files {
         /// Most versions of this page.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
-    ) -> Result<Json<VersionPage>, Refused<Reading>> {
+    ) -> Result<Json<VersionPage>, Refused<Listing>> {
         Ok(Json(caller.vault().versions(id.0.0, &page(cursor.0, limit.0))?.into()))
     }
 

@@ -2,12 +2,13 @@
 
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object, OpenApi};
 
 use super::caller::Caller;
 use super::conditional::revision_of;
 use super::openapi::Tag;
-use super::problem::{Changing, Problem, Reading, Refused};
+use super::problem::{Changing, Code, Listing, Problem, Reading, Refused};
 use super::schema::{Done, NodeFound, NodePage};
 use super::text::{Cursor, EntityTags, GivenName, NodeRef};
 use crate::vault::{FileName, NodePatch, PageRequest, Sort, SortKey};
@@ -56,11 +57,11 @@ pub enum Order {
 #[oai(deny_unknown_fields)]
 pub struct NodeChange {
     /// Another name.
-    name: Option<GivenName>,
+    name: MaybeUndefined<GivenName>,
     /// Another folder.
-    parent: Option<NodeRef>,
+    parent: MaybeUndefined<NodeRef>,
     /// Whether the owner marks it.
-    starred: Option<bool>,
+    starred: MaybeUndefined<bool>,
 }
 
 /// The handlers of `/nodes`.
@@ -134,7 +135,7 @@ impl Nodes {
         /// Most nodes of this page.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
-    ) -> Result<Json<NodePage>, Refused<Reading>> {
+    ) -> Result<Json<NodePage>, Refused<Listing>> {
         let sort = sort.0.unwrap_or(Order::Name).into();
         Ok(Json(caller.vault().children(id.0.0, sort, &page(cursor.0, limit.0))?.into()))
     }
@@ -142,8 +143,19 @@ impl Nodes {
 
 impl NodeChange {
     fn into_patch(self) -> Result<NodePatch, Problem> {
-        let name = self.name.map(|name| FileName::parse(&name.0)).transpose()?;
-        Ok(NodePatch { name, parent: self.parent.map(|parent| parent.0), starred: self.starred })
+        let name = given(self.name)?.map(|name| FileName::parse(&name.0)).transpose()?;
+        Ok(NodePatch { name, parent: given(self.parent)?.map(|parent| parent.0), starred: given(self.starred)? })
+    }
+}
+
+/// Nothing here can be taken away, so `null` is a mistake and not a way to say nothing.
+fn given<T>(member: MaybeUndefined<T>) -> Result<Option<T>, Problem> {
+    match member {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+        MaybeUndefined::Null => {
+            Err(Problem::new(Code::InvalidRequest).with_detail("Leave out what is to stay: null is no value."))
+        }
     }
 }
 

@@ -355,8 +355,10 @@ statuses! {
     LoggingIn = [401, 403, 415, 429];
     /// Operations that change nothing.
     Reading = [401, 404];
+    /// Operations that list what one node holds, which not every node can.
+    Listing = [401, 404, 409];
     /// Downloads.
-    Downloading = [401, 404, 412, 416, 502];
+    Downloading = [401, 404, 409, 412, 416, 502];
     /// Operations that change something.
     Changing = [401, 403, 404, 409, 412, 415];
 }
@@ -469,7 +471,7 @@ mod tests {
 
     #[test]
     fn every_session_needing_operation_promises_401() {
-        for statuses in [Reading::STATUSES, Downloading::STATUSES, Changing::STATUSES] {
+        for statuses in [Reading::STATUSES, Listing::STATUSES, Downloading::STATUSES, Changing::STATUSES] {
             assert!(statuses.contains(&401));
         }
     }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http::header::{CONTENT_LENGTH, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Limited, combinators::BoxBody, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use poem::PathPattern;
@@ -31,6 +31,10 @@ pub type AnswerBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 /// Where a request's id is answered.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers that change what a request does.
+const CONDITIONS: [HeaderName; 5] =
+    [IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE, HeaderName::from_static("idempotency-key")];
 
 /// The embedded bucket: its name and what answers below it.
 #[derive(Clone)]
@@ -161,6 +165,7 @@ impl Root {
         context: Context,
         route: &mut String,
     ) -> Result<poem::Response, Problem> {
+        legible(&parts.headers)?;
         let streams = streams(&parts);
         let local = LocalAddr(poem::Addr::SocketAddr(self.coffer.http.bind));
         let remote = RemoteAddr(poem::Addr::SocketAddr(peer));
@@ -190,6 +195,16 @@ impl Root {
 
     fn patience(&self) -> Duration {
         Duration::from_secs(self.coffer.http.request_timeout_secs)
+    }
+}
+
+/// Refuses a condition of bytes that are no text: the framework would take it for absent, and the request for one
+/// without a condition.
+fn legible(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_text = |name| headers.get_all(name).iter().all(|value| value.to_str().is_ok());
+    match CONDITIONS.iter().find(|name| !is_text(*name)) {
+        None => Ok(()),
+        Some(name) => Err(Problem::new(Code::InvalidRequest).with_detail(format!("The header {name} is not text."))),
     }
 }
 

@@ -205,12 +205,12 @@ text_type! {
 }
 
 text_type! {
-    /// Entity tags that a request is conditional on.
+    /// The entity tag that a change is conditional on.
     EntityTags(String) as "entity_tags",
     Shape {
-        description: "Entity tags as RFC 9110 writes them, or `*`.",
+        description: "One entity tag as RFC 9110 writes it, or `*`.",
         format: None,
-        pattern: None,
+        pattern: Some("^[^,]*$"),
         length: (1, 1024),
         example: None,
     },

@@ -55,6 +55,8 @@ const WRONG: &[Wrong] = &[
     (Method::POST, "/folders", Some((JSON, "{\"parent\":\"root\",\"name\":\"a/b\"}")), 400, "INVALID_NAME"),
     (Method::POST, "/folders", Some((JSON, "{\"parent\":\"root\",\"name\":\"..\"}")), 400, "INVALID_NAME"),
     (Method::PATCH, "/nodes/root", Some((JSON, "{\"starred\":true}")), 409, "CONFLICT"),
+    (Method::PATCH, "/nodes/root", Some((JSON, "{\"starred\":null}")), 400, "INVALID_REQUEST"),
+    (Method::PATCH, "/nodes/root", Some((JSON, "{\"name\":null}")), 400, "INVALID_REQUEST"),
     (Method::DELETE, "/nodes/root", None, 409, "CONFLICT"),
     (Method::DELETE, "/trash/root", None, 409, "CONFLICT"),
     (Method::GET, "/files/root/content", None, 409, "CONFLICT"),
@@ -120,6 +122,28 @@ async fn a_problem_quotes_no_value_and_no_internal_name() {
             assert!(!text.contains(leak), "{leak} in {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_condition_that_cannot_be_read_is_not_taken_for_none() {
+    let coffer = Coffer::start().await;
+    let login = coffer.log_in().await;
+    let folder = login.create("/folders", &json!({"parent": "root", "name": "kept"})).await;
+    let path = format!("/nodes/{}", folder["id"].as_str().unwrap());
+    for (method, path, name) in [
+        (Method::DELETE, path.as_str(), "if-match"),
+        (Method::PATCH, path.as_str(), "if-match"),
+        (Method::POST, "/folders", "idempotency-key"),
+    ] {
+        let body =
+            if method == Method::POST { json!({"parent": "root", "name": "new"}) } else { json!({"starred": true}) };
+        let request = login.request(method.clone(), path).header(name, &b"\"\xd7\""[..]).json(&body);
+        let refused = problem_of(request.send().await.unwrap()).await;
+        assert_eq!(refused, (StatusCode::BAD_REQUEST, "INVALID_REQUEST".to_owned()), "{method} {name}");
+    }
+    let children = login.get("/nodes/root/children").await;
+    assert_eq!(children["total"], 1);
+    assert_eq!(children["items"][0], folder);
 }
 
 #[tokio::test]

@@ -76,8 +76,11 @@ impl Test {
         let fresh = ourselves.map(|xtask| program(xtask, ["openapi", "--check"]));
         steps.push(Step { name: "openapi/coffer.json is fresh", judge: Judge::Check, program: fresh });
         // Makes a Python environment of its own on the first call.
-        let interoperability = program("tests/interop/run", [""; 0]);
-        steps.push(Step { name: "interoperability (Python)", judge: Judge::Tests, program: Ok(interoperability) });
+        if find("python3").is_some() {
+            let interoperability = program("tests/interop/run", [""; 0]);
+            steps.push(Step { name: "interoperability (Python)", judge: Judge::Tests, program: Ok(interoperability) });
+            steps.push(check("schemathesis", self.long(program("tests/schemathesis/run", [""; 0]))));
+        }
         steps
     }
 
@@ -119,6 +122,9 @@ fn skipped() -> Vec<&'static str> {
     let mut skipped = Vec::new();
     if find("cargo-deny").is_none() {
         skipped.push("dependencies: cargo-deny is not installed (cargo install cargo-deny)");
+    }
+    if find("python3").is_none() {
+        skipped.push("interoperability and schemathesis: python3 is not installed");
     }
     skipped
 }
