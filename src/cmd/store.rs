@@ -27,7 +27,7 @@ pub(super) struct Store {
     /// The bucket's name
     #[arg(long, value_name = "NAME")]
     bucket: String,
-    /// An origin whose pages may use the bucket, such as https://vault.example.org; may be repeated
+    /// An origin (scheme, host and port) whose pages may use the bucket; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allowed_origins: Vec<String>,
 }
