@@ -92,7 +92,8 @@ impl AnchorFile {
     pub(crate) fn write(&self, sealed: &[u8]) -> io::Result<()> {
         let folder = self.0.parent().expect("the path was made by joining a folder and a name");
         std::fs::create_dir_all(folder)?;
-        let fresh = self.0.with_extension("new");
+        // Of this process alone: another one may share the folder while it takes over.
+        let fresh = self.0.with_extension(format!("{}.new", std::process::id()));
         let mut file = std::fs::File::create(&fresh)?;
         file.write_all(sealed)?;
         file.sync_all()?;
