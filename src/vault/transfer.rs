@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     crypto::BlobId,
+    log::Status,
     store::{ObjectSummary, StoreError},
 };
 
@@ -65,7 +66,7 @@ impl Vault {
     /// seen. Goes on when the returned future is dropped: `body` alone decides whether the content is whole.
     ///
     /// # Errors
-    /// Before the first byte is read: what is wrong with the target, [`VaultError::TooLarge`],
+    /// Before the first byte is read: [`VaultError::ReadOnly`], what is wrong with the target, [`VaultError::TooLarge`],
     /// [`VaultError::StorageFull`], [`VaultError::TooManyUploads`], [`VaultError::IdempotencyConflict`]. After it:
     /// those again, [`VaultError::WrongLength`], [`VaultError::WrongMediaType`], [`VaultError::Interrupted`] with the
     /// kind of the body's own error, [`VaultError::StorageUnavailable`], [`VaultError::OutcomeUnknown`].
@@ -84,6 +85,7 @@ impl Vault {
                 return self.node(made);
             }
         }
+        self.refuse_read_only()?;
         self.ask(|catalog| catalog.check_target(&target))?;
         let max_bytes = self.0.config.max_file_size;
         if size_bytes.is_some_and(|size| size > max_bytes) {
@@ -176,6 +178,14 @@ impl Vault {
             tracing::warn!(%error, "content that nobody needs stays in the bucket as an orphan");
         }
         made
+    }
+
+    /// Content that no commit can name is not taken in.
+    fn refuse_read_only(&self) -> Result<(), VaultError> {
+        match &*self.0.log.status().borrow() {
+            Status::ReadOnly { reason, .. } => Err(VaultError::ReadOnly { reason: reason.clone() }),
+            _ => Ok(()),
+        }
     }
 
     fn bytes_used(&self) -> Result<u64, VaultError> {

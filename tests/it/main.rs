@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics where it stands")]
 
+mod chaos;
 mod commands;
 mod content;
 mod embedded;
 mod http;
+mod kill;
 mod kit;
 mod leaks;
 mod log;
@@ -14,10 +16,12 @@ mod lying_bucket;
 mod owner;
 mod probe;
 mod redis_server;
+mod rollback;
 mod round_trip;
 mod session;
 mod slow_clients;
 mod start;
 mod state;
+mod takeover;
 mod tree;
 mod vault;

@@ -1,8 +1,10 @@
 //! What the tests stand on: real servers, started privately for each test and gone with it.
 
+pub(crate) mod bucket;
 pub(crate) mod coffer;
 pub(crate) mod embedded;
 pub(crate) mod lying_bucket;
+pub(crate) mod pair;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod redis_gate;
