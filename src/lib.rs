@@ -3,7 +3,8 @@
 //! Read the modules in this order: [`crypto`] (bytes), [`store`] and [`state`] (where bytes go), [`log`] (what lasts),
 //! [`vault`] (the domain), [`owner`] and [`session`] (who may), [`api`] (HTTP), [`cmd`] (the program).
 
-pub mod crypto;
+pub use coffer_crypto as crypto;
+
 pub mod store;
 pub mod state;
 pub mod log;

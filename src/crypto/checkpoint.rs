@@ -80,7 +80,7 @@ impl VaultKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{KeyRing, RootKey};
+    use crate::{KeyRing, RootKey};
 
     const PART: CheckpointPart = CheckpointPart { log: 1, seq: 2, epoch: 3, writer: [4; 8], part: 5, is_final: false };
 

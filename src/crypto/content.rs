@@ -219,7 +219,7 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::sha256;
+    use crate::sha256;
 
     const MIB: u64 = 1024 * 1024;
     const GIB: u64 = 1024 * MIB;

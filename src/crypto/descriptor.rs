@@ -71,7 +71,7 @@ fn aad(kid: Kid) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::RootKey;
+    use crate::RootKey;
 
     fn ring(roots: &[u8]) -> KeyRing {
         KeyRing::new(roots.iter().map(|byte| RootKey::new(format!("k{byte}"), &[*byte; 32])).collect()).unwrap()

@@ -117,7 +117,7 @@ fn padded_len(body: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{KeyRing, RootKey, VaultId};
+    use crate::{KeyRing, RootKey, VaultId};
 
     const AT: EntryPosition = EntryPosition { log: "catalog", seq: 7, epoch: 9, writer: [3; 8] };
 

@@ -18,19 +18,19 @@ use super::{Kid, OpenError, VaultId};
 
 /// Every label of format version 1. Two uses never share one.
 pub(super) mod label {
-    pub(in crate::crypto) const KID: &str = "coffer/1/kid";
-    pub(in crate::crypto) const DESCRIPTOR: &str = "coffer/1/descriptor";
-    pub(in crate::crypto) const WRAP: &str = "coffer/1/wrap";
-    pub(in crate::crypto) const LOG: &str = "coffer/1/log/"; // the log's name follows
-    pub(in crate::crypto) const CHECKPOINT: &str = "coffer/1/checkpoint";
-    pub(in crate::crypto) const CHECKPOINT_HEAD: &str = "coffer/1/checkpoint-head";
-    pub(in crate::crypto) const REDIS: &str = "coffer/1/redis";
-    pub(in crate::crypto) const ANCHOR: &str = "coffer/1/anchor";
-    pub(in crate::crypto) const MARKER: &str = "coffer/1/marker";
-    pub(in crate::crypto) const SHARE: &str = "coffer/1/share";
-    pub(in crate::crypto) const LINK: &str = "coffer/1/link";
-    pub(in crate::crypto) const CONTENT_CONTEXT: &[u8; 16] = b"coffer/1/content";
-    pub(in crate::crypto) const CHECKPOINT_CONTEXT: &[u8; 16] = b"coffer/1/check\0\0";
+    pub(crate) const KID: &str = "coffer/1/kid";
+    pub(crate) const DESCRIPTOR: &str = "coffer/1/descriptor";
+    pub(crate) const WRAP: &str = "coffer/1/wrap";
+    pub(crate) const LOG: &str = "coffer/1/log/"; // the log's name follows
+    pub(crate) const CHECKPOINT: &str = "coffer/1/checkpoint";
+    pub(crate) const CHECKPOINT_HEAD: &str = "coffer/1/checkpoint-head";
+    pub(crate) const REDIS: &str = "coffer/1/redis";
+    pub(crate) const ANCHOR: &str = "coffer/1/anchor";
+    pub(crate) const MARKER: &str = "coffer/1/marker";
+    pub(crate) const SHARE: &str = "coffer/1/share";
+    pub(crate) const LINK: &str = "coffer/1/link";
+    pub(crate) const CONTENT_CONTEXT: &[u8; 16] = b"coffer/1/content";
+    pub(crate) const CHECKPOINT_CONTEXT: &[u8; 16] = b"coffer/1/check\0\0";
 }
 
 /// A 32-byte key that wipes itself.

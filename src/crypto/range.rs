@@ -230,7 +230,7 @@ impl PartReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{BlobId, VaultId, seal_part};
+    use crate::{BlobId, VaultId, seal_part};
 
     const CHUNK: u64 = CHUNK_PLAIN as u64;
 

@@ -122,7 +122,7 @@ pub(super) fn open_after(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{KeyRing, RootKey, VaultId};
+    use crate::{KeyRing, RootKey, VaultId};
 
     const LABELS: [Label; 6] =
         [Label::CheckpointHead, Label::Redis, Label::Anchor, Label::Marker, Label::Share, Label::Link];

@@ -112,7 +112,7 @@ impl VaultKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{KeyRing, RootKey, VaultId};
+    use crate::{KeyRing, RootKey, VaultId};
 
     fn keys(root: u8, vault: u8) -> VaultKeys {
         VaultKeys::new(&KeyRing::new(vec![RootKey::new("k".into(), &[root; 32])]).unwrap(), VaultId([vault; 16]))

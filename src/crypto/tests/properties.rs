@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::key_and_nonce;
-use crate::crypto::cobblestone::Message;
-use crate::crypto::*;
+use crate::cobblestone::Message;
+use crate::*;
 
 const VAULT: VaultId = VaultId([7; 16]);
 

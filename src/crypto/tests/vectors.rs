@@ -1,7 +1,7 @@
 //! The language-neutral vectors of `tests/vectors/`: made here with fixed nonces and salts, and opened again from the files.
 //!
 //! After a change that is meant to alter them (a new version of the format, or a new case) write them again with
-//! `cargo test --lib -- --ignored write_the_vectors`; a vector of a released version never changes.
+//! `cargo test --package coffer-crypto -- --ignored write_the_vectors`; a vector of a released version never changes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::crypto::keys::label;
-use crate::crypto::*;
+use crate::keys::label;
+use crate::*;
 
 #[derive(Serialize, Deserialize)]
 struct File<T> {
@@ -397,7 +397,7 @@ fn checkpoint_case(&(log, part, is_final, size): &(u8, u32, bool, u64)) -> Check
 }
 
 fn path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "vectors", &format!("{name}.json")].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "..", "tests", "vectors", &format!("{name}.json")].iter().collect()
 }
 
 fn file<T: Serialize>(about: &str, cases: Vec<T>) -> String {

