@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
+use super::basics::eventually;
 use super::*;
 use crate::kit::proxy::{Fault, Proxy};
 use crate::kit::redis_gate::RedisGate;
@@ -234,6 +235,9 @@ async fn live(seed: u64, turns: usize) {
     }
     late.clear();
     processes.iter().for_each(|process| process.gate.open());
+    // Whatever happened, one of them serves again; a slow machine may not have come so far before.
+    let before = acknowledged.lock().len();
+    eventually(async || acknowledged.lock().len() > before).await;
     ends.store(true, Ordering::Relaxed);
     for hammer in hammers {
         hammer.await.unwrap();
@@ -246,7 +250,6 @@ async fn live(seed: u64, turns: usize) {
     for key in acknowledged.lock().iter() {
         assert_eq!(found.get(key), Some(key), "seed {seed}: acknowledged {key} is lost");
     }
-    assert!(!acknowledged.lock().is_empty() || turns < 10, "seed {seed}: nothing was ever acknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
