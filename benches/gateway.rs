@@ -97,7 +97,9 @@ async fn put(store: &Store, key: &str, part: &Bytes, size: u64) {
     let numbers = stream::iter(1..=u32::try_from(size / PART).unwrap());
     let parts = numbers.map(|number| {
         let (id, body) = (&id, part.clone());
-        async move { store.upload_part(key, id, number, body).await.map(|etag| CompletedPart { number, etag }) }
+        async move {
+            store.upload_part(key, id, number, body).await.map(|etag| CompletedPart { number, etag, sha256: None })
+        }
     });
     let parts: Vec<_> = parts.buffered(IN_FLIGHT).try_collect().await.unwrap();
     store.complete_multipart(key, &id, &parts).await.unwrap();

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{probe, settings, terminal};
 use crate::config::{Finding, Report, Severity};
-use crate::store::probe::Abilities;
+use crate::store::{Abilities, PartChecksum};
 
 /// The arguments of `coffer check`.
 #[derive(Args)]
@@ -62,8 +62,18 @@ fn described(bucket: Abilities) -> String {
         does(bucket.refuses_wrong_bytes, "other bytes than the signed ones"),
         does(bucket.refuses_overwrite, "a second write where none may be"),
         does(bucket.refuses_wrong_part, "parts with a wrong tag"),
+        checksum(bucket.part_checksum).to_owned(),
     ]
     .join(", ")
+}
+
+fn checksum(seen: PartChecksum) -> &'static str {
+    match seen {
+        PartChecksum::Unknown => "was not asked about the checksums of parts",
+        PartChecksum::Refused => "refuses parts with a checksum",
+        PartChecksum::Ignored => "ignores the checksums of parts",
+        PartChecksum::Enforced => "checks the checksums of parts",
+    }
 }
 
 fn summary(report: &Report) -> String {

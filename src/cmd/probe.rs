@@ -9,8 +9,9 @@ use url::Url;
 
 use crate::config::{Clock, Config, Endpoint, Report, StoreConfig};
 use crate::state::Redis;
+use crate::store::Abilities;
 use crate::store::embedded::{Embedded, serve_store};
-use crate::store::probe::{Abilities, Probe, probe};
+use crate::store::probe::{Probe, probe};
 
 /// Asks both. The abilities are there when the bucket could be asked.
 pub(super) fn ask(config: &Config) -> (Option<Abilities>, Report) {

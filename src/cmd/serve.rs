@@ -31,7 +31,7 @@ use crate::session::Sessions;
 use crate::state::Redis;
 use crate::store::embedded::{Embedded, serve_store};
 use crate::store::probe::{Probe, probe};
-use crate::store::{Store, StoreError};
+use crate::store::{Abilities, Store, StoreError};
 use crate::telemetry;
 use crate::vault::{Catalog, Vault};
 use crate::web;
@@ -148,7 +148,7 @@ async fn open(
     let state_dir = config.log.state_dir.as_deref();
     let location = Location::new(&config.store);
     let ground = Ground { store: &store, redis: &redis, ring: &ring, location, state_dir, clock: &clock };
-    check_bucket(config, endpoint, readiness).await;
+    store.learn(check_bucket(config, endpoint, readiness).await);
     let keys = open_vault(&ground, readiness).await?;
 
     let state = redis.for_vault(keys.clone());
@@ -167,7 +167,7 @@ async fn open(
 }
 
 /// Asks the bucket what it is, until it is one that may be used: nothing is written to it before.
-async fn check_bucket(config: &Config, endpoint: Option<&Url>, readiness: &watch::Sender<Readiness>) {
+async fn check_bucket(config: &Config, endpoint: Option<&Url>, readiness: &watch::Sender<Readiness>) -> Abilities {
     let mut pause = RETRY_FIRST;
     loop {
         let Probe { abilities, report, is_away } =
@@ -177,7 +177,7 @@ async fn check_bucket(config: &Config, endpoint: Option<&Url>, readiness: &watch
         }
         if !is_away && !report.has_errors() {
             tracing::info!(?abilities, "the bucket may be used");
-            return;
+            return abilities;
         }
         readiness.send_replace(match is_away {
             true => Readiness::StorageUnavailable,

@@ -139,6 +139,8 @@ pub struct VaultConfig {
     pub storage_limit: Option<u64>,
     /// `CONCURRENT_UPLOADS`: uploads through the gateway at one time.
     pub concurrent_uploads: usize,
+    /// `URL_TTL_SECS`: how long a URL of the bucket works.
+    pub url_ttl_secs: u64,
 }
 
 /// The listener and its limits.

@@ -8,6 +8,7 @@
 //! Deliberately unaware of what the objects mean. No conditional write is used: some S3-compatibles accept the
 //! condition and ignore it, so nothing above may rest on one.
 
+mod abilities;
 mod answer;
 pub mod embedded;
 mod error;
@@ -20,7 +21,7 @@ mod range;
 mod retry;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -35,6 +36,7 @@ use url::Url;
 
 use crate::config::{Endpoint, StoreConfig};
 
+pub use abilities::{Abilities, PartChecksum};
 pub use answer::MAX_ANSWER_BYTES;
 pub use error::StoreError;
 pub use list::ObjectSummary;
@@ -60,6 +62,7 @@ pub struct Store {
     bucket: Arc<str>,
     prefix: Arc<str>,
     attempt_timeout: Duration,
+    abilities: Arc<OnceLock<Abilities>>,
 }
 
 impl Store {
@@ -76,6 +79,7 @@ impl Store {
             bucket: config.bucket.as_str().into(),
             prefix: config.prefix.as_str().into(),
             attempt_timeout: Duration::from_secs(config.request_timeout_secs),
+            abilities: Arc::default(),
         }
     }
 

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart as SdkPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart as SdkPart};
 use bytes::Bytes;
+use data_encoding::BASE64;
 
 use super::{Store, StoreError, retry};
 
@@ -37,6 +38,8 @@ pub struct CompletedPart {
     pub number: u32,
     /// What the bucket answered to its upload.
     pub etag: String,
+    /// SHA-256 of its bytes; in an upload of checked parts every part **must** have it.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// A part that the bucket says it has.
@@ -65,8 +68,18 @@ impl Store {
     /// Begins an upload. After an unclear answer an upload without an owner may be left behind; [`Store::list_multiparts`]
     /// finds it.
     pub async fn create_multipart(&self, key: &str) -> Result<MultipartId, StoreError> {
+        self.begin_multipart(key, None).await
+    }
+
+    /// The same, of parts that each come with their `x-amz-checksum-sha256`, in their upload and when it is completed.
+    pub async fn create_checked_multipart(&self, key: &str) -> Result<MultipartId, StoreError> {
+        self.begin_multipart(key, Some(ChecksumAlgorithm::Sha256)).await
+    }
+
+    async fn begin_multipart(&self, key: &str, checked: Option<ChecksumAlgorithm>) -> Result<MultipartId, StoreError> {
         retry::write(|| async {
             let request = self.client.create_multipart_upload().bucket(&*self.bucket).key(self.full_key(key));
+            let request = request.set_checksum_algorithm(checked.clone());
             let answer = request.send().await.map_err(StoreError::from_sdk)?;
             let id = answer.upload_id.filter(|id| !id.is_empty());
             id.map(MultipartId).ok_or(StoreError::Mismatch("an upload without an id"))
@@ -137,7 +150,8 @@ impl Store {
     ) -> Result<String, StoreError> {
         let parts = parts.iter().map(|part| {
             let number = sdk_number(part.number)?;
-            Ok(SdkPart::builder().part_number(number).e_tag(&part.etag).build())
+            let sha256 = part.sha256.map(|sha256| BASE64.encode(&sha256));
+            Ok(SdkPart::builder().part_number(number).e_tag(&part.etag).set_checksum_sha256(sha256).build())
         });
         let parts = parts.collect::<Result<Vec<_>, StoreError>>()?;
         let manifest = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();

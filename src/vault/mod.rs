@@ -17,6 +17,7 @@ mod facade;
 mod fingerprint;
 #[cfg(test)]
 mod fixture;
+mod grant;
 mod id;
 mod index;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use blob::{InvalidMediaType, MAX_MEDIA_TYPE_BYTES, MediaType, Salts, SealedB
 pub use catalog::Catalog;
 pub use error::VaultError;
 pub use facade::Vault;
+pub use grant::{DownloadGrant, Granted, Permit};
 pub use id::{InvalidId, NodeId, VersionId};
 pub use name::{FileName, InvalidName, MAX_NAME_BYTES};
 pub use node::{InvalidRevision, Revision};

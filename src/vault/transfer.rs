@@ -47,7 +47,7 @@ pub struct OpenFile {
     pub size_bytes: u64,
     /// What it was declared to be.
     pub media_type: MediaType,
-    blob: Arc<SealedBlob>,
+    pub(super) blob: Arc<SealedBlob>,
 }
 
 /// An object that looks like a blob and that the catalog does not know.

@@ -31,8 +31,14 @@ fn keys() -> VaultKeys {
 }
 
 fn contents(store: &Store, max_file_size: u64) -> Contents {
-    let config =
-        VaultConfig { trash_days: 15, retention_days: 30, max_file_size, storage_limit: None, concurrent_uploads: 16 };
+    let config = VaultConfig {
+        trash_days: 15,
+        retention_days: 30,
+        max_file_size,
+        storage_limit: None,
+        concurrent_uploads: 16,
+        url_ttl_secs: 600,
+    };
     Contents::new(store.clone(), keys(), &config)
 }
 

@@ -149,7 +149,7 @@ async fn a_write_is_confirmed_only_by_an_entity_tag() {
     let error = "<?xml version=\"1.0\"?><Error><Code>InternalError</Code><Message>later</Message></Error>";
     let bucket = LyingBucket::start(vec![answer("200 OK", "Content-Type: application/xml\r\n", error)]).await;
     let (store, id) = (bucket.store(), MultipartId::new("upload".to_owned()));
-    let part = CompletedPart { number: 1, etag: "\"a\"".to_owned() };
+    let part = CompletedPart { number: 1, etag: "\"a\"".to_owned(), sha256: None };
     let body = Bytes::from_static(b"x");
     for outcome in [
         store.put("blob/x", body.clone()).await.err(),

@@ -1,8 +1,8 @@
 //! What the probe finds on a good bucket, on wrong settings and on a bucket that promises what it does not keep.
 
 use coffer::config::{Clock, Secret, Severity, StoreConfig};
-use coffer::store::Store;
-use coffer::store::probe::{Abilities, Probe, probe};
+use coffer::store::probe::{Probe, probe};
+use coffer::store::{Abilities, PartChecksum, Store};
 use url::Url;
 
 use crate::kit::TestStore;
@@ -26,7 +26,12 @@ async fn a_good_bucket_has_every_ability_no_finding_and_nothing_left_in_it() {
     for prefix in ["", "vaults/one/"] {
         let config = StoreConfig { prefix: prefix.to_owned(), ..bucket.config() };
         let found = probe(&config, None, &app(), &Clock::system()).await;
-        let all = Abilities { refuses_wrong_bytes: true, refuses_overwrite: true, refuses_wrong_part: true };
+        let all = Abilities {
+            refuses_wrong_bytes: true,
+            refuses_overwrite: true,
+            refuses_wrong_part: true,
+            part_checksum: PartChecksum::Enforced,
+        };
         assert_eq!((found.abilities, found.is_away), (all, false));
         assert!(found.report.findings.is_empty(), "{}", found.report);
         let store = Store::new(&config, None);

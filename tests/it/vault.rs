@@ -39,6 +39,7 @@ impl World {
             max_file_size: 1 << 20,
             storage_limit: None,
             concurrent_uploads: 4,
+            url_ttl_secs: 600,
         };
         let keys = VaultKeys::new(&ring, VaultId(random::bytes()));
         Self { redis, bucket, clock: Clock::manual(START_MS), keys, config }

@@ -53,5 +53,6 @@ pub(super) fn vault(raw: &Raw, report: &mut Report) -> VaultConfig {
         max_file_size,
         storage_limit,
         concurrent_uploads: numbers::CONCURRENT_UPLOADS.read(raw.concurrent_uploads.as_deref(), report) as usize,
+        url_ttl_secs: numbers::URL_TTL_SECS.read(raw.url_ttl_secs.as_deref(), report),
     }
 }

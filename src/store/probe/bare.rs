@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat, SdkBody};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -12,10 +11,8 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use bytes::Bytes;
 use url::Url;
 
+use super::URL_LIFE;
 use crate::store::{Store, StoreError};
-
-/// Life of the URLs that the probe signs for itself.
-const URL_LIFE: Duration = Duration::from_secs(60);
 
 /// Sends single requests to anywhere.
 pub(super) struct BareClient {
@@ -72,9 +69,7 @@ impl BareAnswer {
 impl Store {
     /// Where an object is for somebody without a signature.
     pub(super) async fn unsigned_url(&self, key: &str) -> Option<Url> {
-        let request = self.client.get_object().bucket(&*self.bucket).key(self.full_key(key));
-        let signed = request.presigned(PresigningConfig::expires_in(URL_LIFE).ok()?).await.ok()?;
-        let mut url = Url::parse(signed.uri()).ok()?;
+        let mut url = self.for_itself().presign_get(key, URL_LIFE).await.ok()?;
         url.set_query(None);
         Some(url)
     }
@@ -88,11 +83,8 @@ impl Store {
         Some(url)
     }
 
-    /// A URL of the vault's own endpoint that writes `length` bytes of this digest (base64).
-    pub(super) async fn own_put_url(&self, key: &str, length: i64, sha256: &str) -> Option<Url> {
-        let request = self.client.put_object().bucket(&*self.bucket).key(self.full_key(key));
-        let request = request.content_length(length).checksum_sha256(sha256);
-        let signed = request.presigned(PresigningConfig::expires_in(URL_LIFE).ok()?).await.ok()?;
-        Url::parse(signed.uri()).ok()
+    /// This store, signing URLs for the vault's own endpoint instead of the public one.
+    pub(super) fn for_itself(&self) -> Self {
+        Self { public: self.client.clone(), ..self.clone() }
     }
 }

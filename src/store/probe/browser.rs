@@ -1,14 +1,10 @@
 //! The bucket as a page of the app sees it from another origin.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use url::Url;
 
-use super::Asked;
+use super::{Asked, URL_LIFE};
 
-/// Life of the URLs that are asked about.
-const URL_LIFE: Duration = Duration::from_secs(60);
 /// What a page must be allowed to send beyond what every page may.
 const SENT_HEADER: &str = "x-amz-checksum-sha256";
 /// What a page must be allowed to read of an answer.

@@ -11,12 +11,11 @@ mod promises;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 use url::Url;
 
 use crate::config::{Clock, Endpoint, Report, Secret, StoreConfig};
 
-use super::{CompletedPart, Store, StoreError};
+use super::{Abilities, CompletedPart, Store, StoreError};
 use bare::BareClient;
 
 /// A bucket's clock may be this far from ours before its owner is told.
@@ -27,17 +26,10 @@ const CLOCK_LIMIT: Duration = Duration::from_secs(15 * 60);
 const CONTENT: &[u8] = b"coffer probes this bucket";
 /// Other bytes of the same length, to be refused.
 const OTHER_CONTENT: &[u8] = b"coffer probes THIS bucket";
-
-/// What the bucket really does, beyond what the vault cannot do without.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Abilities {
-    /// Bytes other than the signed ones are refused, with credentials and through a signed URL.
-    pub refuses_wrong_bytes: bool,
-    /// A second write of an object that must not exist is refused.
-    pub refuses_overwrite: bool,
-    /// An upload is not completed with an entity tag that none of its parts has.
-    pub refuses_wrong_part: bool,
-}
+/// More bytes than were signed.
+const LONGER_CONTENT: &[u8] = b"coffer probes this bucket!";
+/// Life of the URLs that the probe signs for itself.
+const URL_LIFE: Duration = Duration::from_secs(60);
 
 /// The outcome: what the bucket can do and what its owner must or should know.
 #[derive(Clone, Debug, Default)]
@@ -188,11 +180,12 @@ impl Asked<'_> {
         let id = self.store.create_multipart(&key).await?;
         let etag = self.store.upload_part(&key, &id, 1, Bytes::from_static(CONTENT)).await?;
         let listed = self.store.list_parts(&key, &id).await?;
-        let wrong = CompletedPart { number: 1, etag: "\"00000000000000000000000000000000\"".to_owned() };
+        let wrong = CompletedPart { number: 1, etag: "\"00000000000000000000000000000000\"".to_owned(), sha256: None };
         self.probe.abilities.refuses_wrong_part =
             matches!(self.store.complete_multipart(&key, &id, &[wrong]).await, Err(StoreError::Refused { .. }));
         if self.probe.abilities.refuses_wrong_part {
-            self.store.complete_multipart(&key, &id, &[CompletedPart { number: 1, etag: etag.clone() }]).await?;
+            let right = CompletedPart { number: 1, etag: etag.clone(), sha256: None };
+            self.store.complete_multipart(&key, &id, &[right]).await?;
         }
         let head = self.store.head(&key).await?;
 

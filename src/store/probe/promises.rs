@@ -3,9 +3,14 @@
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use data_encoding::BASE64;
-use sha2::{Digest, Sha256};
+use url::Url;
 
-use super::{Asked, CONTENT, OTHER_CONTENT};
+use super::{Asked, CONTENT, LONGER_CONTENT, OTHER_CONTENT, URL_LIFE};
+use crate::crypto::sha256;
+use crate::store::{CompletedPart, PartChecksum, StoreError};
+
+/// Where the digest of a body is said.
+const CHECKSUM: &str = "x-amz-checksum-sha256";
 
 impl Asked<'_> {
     /// Measures both; the vault works without either, since it checks for itself.
@@ -13,6 +18,11 @@ impl Asked<'_> {
         self.probe.abilities.refuses_overwrite = self.refuses_overwrite().await;
         self.probe.abilities.refuses_wrong_bytes =
             self.refuses_wrong_digest().await && self.refuses_wrong_signed_bytes().await;
+        self.probe.abilities.part_checksum = match self.part_checksum().await {
+            Ok(seen) => seen,
+            Err(StoreError::Refused { .. }) => PartChecksum::Refused,
+            Err(_) => PartChecksum::Unknown,
+        };
         if !self.probe.abilities.refuses_wrong_bytes {
             self.warning(
                 "S3_ENDPOINT",
@@ -38,20 +48,36 @@ impl Asked<'_> {
 
     /// Through a signed URL: the right bytes are taken, others of the same length and longer ones are not.
     async fn refuses_wrong_signed_bytes(&self) -> bool {
-        let (key, digest) = (self.key("signed"), digest_of(CONTENT));
-        let Some(url) = self.store.own_put_url(&key, CONTENT.len() as i64, &digest).await else { return false };
-        let longer = [CONTENT, b"!"].concat();
-        for (body, is_right) in [(OTHER_CONTENT, false), (&longer, false), (CONTENT, true)] {
-            let headers = [("x-amz-checksum-sha256", digest.clone())];
-            let answer = self.bare.send("PUT", &url, &headers, Bytes::copy_from_slice(body)).await;
-            if answer.map(|answer| answer.is_success()) != Ok(is_right) {
+        let (key, length) = (self.key("signed"), CONTENT.len() as u64);
+        let url = self.store.for_itself().presign_put(&key, length, &sha256(CONTENT), URL_LIFE).await;
+        let Ok(url) = url else { return false };
+        for (body, is_right) in [(OTHER_CONTENT, false), (LONGER_CONTENT, false), (CONTENT, true)] {
+            if self.send_signed(&url, body).await.map(|etag| etag.is_some()) != Ok(is_right) {
                 return false;
             }
         }
         true
     }
+
+    /// The same for a part, in an upload whose parts are all checked.
+    async fn part_checksum(&self) -> Result<PartChecksum, StoreError> {
+        let (key, length, digest) = (self.key("checked"), CONTENT.len() as u64, sha256(CONTENT));
+        let id = self.store.create_checked_multipart(&key).await?;
+        let url = self.store.for_itself().presign_part((&key, &id), 1, length, &digest, URL_LIFE).await?;
+        let wrong = self.send_signed(&url, OTHER_CONTENT).await?;
+        let Some(etag) = self.send_signed(&url, CONTENT).await? else { return Ok(PartChecksum::Refused) };
+        self.store.complete_multipart(&key, &id, &[CompletedPart { number: 1, etag, sha256: Some(digest) }]).await?;
+        Ok(if wrong.is_some() { PartChecksum::Ignored } else { PartChecksum::Enforced })
+    }
+
+    /// Sends a body with the digest of [`CONTENT`], as the URL was signed; the entity tag when it was taken.
+    async fn send_signed(&self, url: &Url, body: &'static [u8]) -> Result<Option<String>, StoreError> {
+        let headers = [(CHECKSUM, digest_of(CONTENT))];
+        let answer = self.bare.send("PUT", url, &headers, Bytes::from_static(body)).await?;
+        Ok(answer.is_success().then(|| answer.header("etag").unwrap_or_default().to_owned()))
+    }
 }
 
 fn digest_of(content: &[u8]) -> String {
-    BASE64.encode(&Sha256::digest(content))
+    BASE64.encode(&sha256(content))
 }

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::crypto::{BlobShape, CHUNK_PLAIN, Dek, Purpose, RangeOpener};
+use crate::crypto::{BlobShape, CHUNK_PLAIN, Dek, RangeOpener};
 use crate::store::{Store, StoreError};
 use crate::vault::blob::{Salts, SealedBlob};
 
@@ -47,7 +47,7 @@ impl Contents {
         let reading = Reading {
             store: self.store.clone(),
             key: object_key(blob.id),
-            dek: self.keys.unwrap(&blob.dek, blob.id, Purpose::Content)?,
+            dek: self.key(blob)?,
             shape: self.shape(blob),
             salts: blob.salts.clone(),
             left: at..end,

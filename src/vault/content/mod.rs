@@ -14,7 +14,7 @@ mod upload;
 use std::io;
 
 use crate::config::VaultConfig;
-use crate::crypto::{BlobId, BlobShape, OpenError, VaultKeys};
+use crate::crypto::{BlobId, BlobShape, Dek, OpenError, Purpose, VaultKeys};
 use crate::store::{Store, StoreError};
 
 use super::blob::{MediaType, SealedBlob};
@@ -80,7 +80,13 @@ impl Contents {
         Self { store, keys, max_file_size: config.max_file_size }
     }
 
-    fn shape(&self, blob: &SealedBlob) -> BlobShape {
+    /// The key of a blob's content; the caller **must** have leave to see it.
+    pub(super) fn key(&self, blob: &SealedBlob) -> Result<Dek, ContentError> {
+        Ok(self.keys.unwrap(&blob.dek, blob.id, Purpose::Content)?)
+    }
+
+    /// A blob as its readers know it.
+    pub(super) fn shape(&self, blob: &SealedBlob) -> BlobShape {
         BlobShape { vault_id: self.keys.vault_id(), blob_id: blob.id, geometry: blob.geometry, size: blob.size_bytes }
     }
 }

@@ -286,7 +286,7 @@ impl Multipart {
         let sealed = Bytes::from(sealed);
         self.sending.spawn(async move {
             let etag = store.upload_part(&key, &id, number, sealed.clone()).await;
-            (etag.map(|etag| CompletedPart { number, etag }), sealed)
+            (etag.map(|etag| CompletedPart { number, etag, sha256: None }), sealed)
         });
     }
 
