@@ -16,5 +16,7 @@ export {
 } from "./content.ts";
 export { OpenError } from "./error.ts";
 export { Geometry, K_MAX, K_MIN, MAX_PARTS, exponentFor, sealedLength } from "./geometry.ts";
+export type { SealedBody } from "./part-work.ts";
+export { MAX_WAITING, PartPool, type SealOptions } from "./pool.ts";
 export { type PartSlice, type RangePlan, planRange } from "./range.ts";
 export { openRange } from "./stream.ts";
