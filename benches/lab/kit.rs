@@ -2,6 +2,8 @@
 
 #[path = "../../tests/it/kit/coffer.rs"]
 pub(crate) mod coffer;
+#[path = "../../tests/it/kit/lent.rs"]
+mod lent;
 #[path = "../../tests/it/kit/redis.rs"]
 mod redis;
 

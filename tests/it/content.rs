@@ -1,7 +1,6 @@
 //! Content through the pipeline and a real S3 protocol: in and out, damaged in the bucket, cut on its way.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use futures_util::{Stream, StreamExt, stream};
 use proptest::prelude::Strategy;
 use proptest::strategy::ValueTree;
 
-use crate::kit::TestStore;
+use crate::kit::TestBucket;
 use crate::kit::lying_bucket::{Lie, LyingBucket, answer};
 
 const PART: usize = 8 << 20;
@@ -82,7 +81,7 @@ async fn is_empty(store: &Store) -> bool {
 
 #[tokio::test]
 async fn content_of_every_size_comes_back_as_it_went() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let store = bucket.store();
     let contents = contents(&store, NO_LIMIT);
     let all = text(3 * PART + 5);
@@ -103,7 +102,7 @@ async fn content_of_every_size_comes_back_as_it_went() {
 
 #[tokio::test]
 async fn any_range_is_the_slice() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let contents = contents(&bucket.store(), NO_LIMIT);
     let content = text(2 * PART + 70_000);
     let blob = contents.seal(pieces(&content), &Declared::default()).await.unwrap();
@@ -118,9 +117,9 @@ async fn any_range_is_the_slice() {
     }
 }
 
-/// The file that holds a blob's object.
-fn file_of(bucket: &TestStore, blob: &SealedBlob) -> PathBuf {
-    bucket.root.path().join(object_key(blob.id))
+/// A blob's object, as the bucket has it.
+async fn object_of(store: &Store, blob: &SealedBlob) -> Bytes {
+    store.get(&object_key(blob.id), 1 << 30).await.unwrap()
 }
 
 /// What a download gives out before its error; `None` when it has none.
@@ -138,18 +137,18 @@ async fn given_out(contents: &Contents, blob: &SealedBlob) -> Option<Vec<u8>> {
 
 #[tokio::test]
 async fn a_damaged_object_is_refused_and_no_wrong_byte_is_given_out() {
-    let bucket = TestStore::start().await;
-    let contents = contents(&bucket.store(), NO_LIMIT);
+    let bucket = TestBucket::start().await;
+    let store = bucket.store();
+    let contents = contents(&store, NO_LIMIT);
     let content = text(PART + 3 * CHUNK);
     let blob = contents.seal(pieces(&content), &Declared::default()).await.unwrap();
     let other = contents.seal(pieces(&text(PART + 3 * CHUNK)), &Declared::default()).await.unwrap();
-    let (file, sealed) = (file_of(&bucket, &blob), std::fs::read(file_of(&bucket, &blob)).unwrap());
-    let foreign = std::fs::read(file_of(&bucket, &other)).unwrap();
+    let (key, sealed, foreign) = (object_key(blob.id), object_of(&store, &blob).await, object_of(&store, &other).await);
 
     let mut damages: Vec<(String, Vec<u8>)> = Vec::new();
     let end = sealed.len();
     for at in [0, 23, 24, 55, 56, 56 + 16399, 56 + 16400, PART / 2, SEALED_PART - 1, SEALED_PART, end - 17, end - 1] {
-        let mut flipped = sealed.clone();
+        let mut flipped = sealed.to_vec();
         flipped[at] ^= 0x80;
         damages.push((format!("flipped at {at}"), flipped));
     }
@@ -161,18 +160,18 @@ async fn a_damaged_object_is_refused_and_no_wrong_byte_is_given_out() {
     let (one, two) = (56..56 + 16400, 56 + 16400..56 + 2 * 16400);
     let swapped = [&sealed[..56], &sealed[two.clone()], &sealed[one], &sealed[two.end..]].concat();
     damages.push(("chunks swapped".to_owned(), swapped));
-    damages.push(("another blob's object".to_owned(), foreign.clone()));
+    damages.push(("another blob's object".to_owned(), foreign.to_vec()));
     damages.push(("another blob's part".to_owned(), [&foreign[..SEALED_PART], &sealed[SEALED_PART..]].concat()));
     damages.push(("an older attempt".to_owned(), older_attempt(&blob, &sealed)));
 
     for (name, damaged) in damages {
-        std::fs::write(&file, damaged).unwrap();
+        store.put(&key, damaged.into()).await.unwrap();
         let given = given_out(&contents, &blob).await.unwrap_or_else(|| panic!("{name} was accepted"));
         assert!(content.starts_with(&given), "{name}");
     }
-    std::fs::remove_file(&file).unwrap();
+    store.delete(&key).await.unwrap();
     assert!(contents.open(&blob, 0..1).await.is_err());
-    std::fs::write(&file, sealed).unwrap();
+    store.put(&key, sealed).await.unwrap();
     assert_eq!(given_out(&contents, &blob).await, None);
 }
 
@@ -189,19 +188,19 @@ fn older_attempt(blob: &SealedBlob, sealed: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_wrapped_key_opens_no_other_blob() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let contents = contents(&bucket.store(), NO_LIMIT);
     let one = contents.seal(pieces(&text(10)), &Declared::default()).await.unwrap();
     let two = contents.seal(pieces(&text(10)), &Declared::default()).await.unwrap();
     let crossed = SealedBlob { dek: two.dek, ..one.clone() };
     assert!(matches!(contents.open(&crossed, 0..10).await, Err(ContentError::Corrupt)));
-    std::fs::copy(file_of(&bucket, &two), file_of(&bucket, &one)).unwrap();
+    bucket.store().put(&object_key(one.id), object_of(&bucket.store(), &two).await).await.unwrap();
     assert!(matches!(contents.open(&one, 0..10).await, Err(ContentError::Corrupt)));
 }
 
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_nothing() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let store = bucket.store();
     let contents = contents(&store, NO_LIMIT);
     for sent in [0, 100, PART, 2 * PART + 100] {
@@ -225,7 +224,7 @@ async fn a_client_that_goes_away_leaves_nothing() {
 
 #[tokio::test]
 async fn a_body_of_another_length_or_beyond_the_limit_leaves_nothing() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let store = bucket.store();
     for limit in [1000, PART, PART + 1000] {
         let contents = contents(&store, limit as u64);
@@ -249,7 +248,7 @@ async fn a_body_of_another_length_or_beyond_the_limit_leaves_nothing() {
 
 #[tokio::test]
 async fn content_that_contradicts_its_type_is_refused_before_anything_is_stored() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let store = bucket.store();
     let contents = contents(&store, NO_LIMIT);
     let png = MediaType::parse("image/png").unwrap();
@@ -303,10 +302,10 @@ async fn an_upload_takes_no_more_than_its_parts_of_memory() {
 
 #[tokio::test]
 async fn a_download_that_breaks_is_taken_up_where_it_broke() {
-    let bucket = TestStore::start().await;
+    let bucket = TestBucket::start().await;
     let content = text(1_000_000);
     let blob = contents(&bucket.store(), NO_LIMIT).seal(pieces(&content), &Declared::default()).await.unwrap();
-    let object = Arc::new(std::fs::read(file_of(&bucket, &blob)).unwrap());
+    let object = Arc::new(object_of(&bucket.store(), &blob).await.to_vec());
     let cut = |bytes| Lie::Cut(object.clone(), bytes);
 
     let breaking = LyingBucket::start(vec![cut(300_000), cut(20_000), cut(usize::MAX)]).await;

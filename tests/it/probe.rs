@@ -5,8 +5,8 @@ use coffer::store::probe::{Probe, probe};
 use coffer::store::{Abilities, PartChecksum, Store};
 use url::Url;
 
-use crate::kit::TestStore;
 use crate::kit::lying_bucket::{LyingBucket, answer, config};
+use crate::kit::{TestBucket, TestStore};
 
 /// The origin that the test bucket's CORS rule admits.
 const APP: &str = "https://vault.example";
@@ -38,6 +38,17 @@ async fn a_good_bucket_has_every_ability_no_finding_and_nothing_left_in_it() {
         assert!(store.list("").await.unwrap().is_empty());
         assert!(store.list_multiparts("").await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn the_bucket_of_this_run_has_no_error_and_nothing_is_left_in_it() {
+    let bucket = TestBucket::start().await;
+    let config = bucket.config(bucket.url(), "probed/");
+    let found = probe(&config, None, &app(), &Clock::system()).await;
+    assert_eq!(findings(&found, Severity::Error), [""; 0], "{}", found.report);
+    let store = Store::new(&config, None);
+    assert!(store.list("").await.unwrap().is_empty());
+    assert!(store.list_multiparts("").await.unwrap().is_empty());
 }
 
 #[tokio::test]

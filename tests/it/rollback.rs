@@ -2,11 +2,11 @@
 //! again only when the owner says so.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::kit::backup::{BucketCopy, objects};
 use crate::kit::coffer::{Coffer, Login, problem_of};
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_bucket_that_was_set_back_is_read_only_until_the_owner_accepts_it() {
     coffer.stop();
 
     // The same copy once more: the answer was for once.
-    swap_in(&coffer.bucket_folder(), &old.copy);
+    old.copy.swap_in(&coffer).await;
     coffer.launch();
     let other = assert_read_only(&mut coffer, &old).await;
     assert_ne!(other, accept);
@@ -113,28 +113,25 @@ enum Forgetful {
 
 /// A vault's past.
 struct Old {
-    copy: PathBuf,
+    copy: BucketCopy,
     file: String,
-    _folder: tempfile::TempDir,
 }
 
 /// A file, a copy of the bucket, another file; then the copy takes the bucket's place and the vault is started.
 async fn set_back_after_a_change(coffer: &mut Coffer, forgetful: &[Forgetful]) -> Old {
     let file = coffer.log_in().await.upload("root", "old", "old").await;
     assert!(coffer.stop());
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("copy");
-    copy_folder(&coffer.bucket_folder(), &copy);
+    let copy = BucketCopy::of(coffer).await;
     coffer.launch();
     coffer.wait_until_ready().await;
     coffer.log_in().await.upload("root", "new", "new").await;
     assert!(coffer.stop());
-    swap_in(&coffer.bucket_folder(), &copy);
+    copy.swap_in(coffer).await;
     if forgetful.contains(&Forgetful::Redis) {
         coffer.redis.flush_all().await;
     }
     coffer.launch();
-    Old { copy, file: file["id"].as_str().unwrap().to_owned(), _folder: folder }
+    Old { copy, file: file["id"].as_str().unwrap().to_owned() }
 }
 
 /// Reads go on, each change is refused with the reason, and health and log name the way on, which is returned.
@@ -154,7 +151,7 @@ async fn assert_read_only(coffer: &mut Coffer, old: &Old) -> String {
     assert_eq!(login.download(&old.file).await, b"old");
     assert_eq!(login.get("/nodes/root/children").await["total"], 1);
     let node = format!("/nodes/{}", old.file);
-    let before = all_files(&coffer.bucket_folder());
+    let before = objects(coffer).await;
     for request in [
         login.request(Method::POST, "/folders").json(&json!({"parent": "root", "name": "x"})),
         login.request(Method::POST, "/folders/root/files?name=x").body("bytes"),
@@ -167,7 +164,7 @@ async fn assert_read_only(coffer: &mut Coffer, old: &Old) -> String {
         assert_eq!(refused, (StatusCode::SERVICE_UNAVAILABLE, "READ_ONLY".to_owned()));
     }
     assert_eq!(login.download(&old.file).await, b"old");
-    assert_eq!(all_files(&coffer.bucket_folder()), before, "a refused change left something in the bucket");
+    assert!(objects(coffer).await == before, "a refused change left something in the bucket");
     accept
 }
 
@@ -184,31 +181,4 @@ async fn wait_for_takeover(coffer: &mut Coffer, said: &str) {
     coffer.wait_until("waiting", |status, _| status != StatusCode::OK).await;
     coffer.wait_until_ready().await;
     assert!(coffer.output().contains(said), "the log says why");
-}
-
-fn swap_in(bucket: &Path, copy: &Path) {
-    std::fs::remove_dir_all(bucket).unwrap();
-    copy_folder(copy, bucket);
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(copied.success());
-}
-
-/// Every object's path, and the length of each.
-fn all_files(folder: &Path) -> Vec<(PathBuf, u64)> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir().unwrap() {
-            let entry = entry.unwrap();
-            if entry.path().is_dir() {
-                folders.push(entry.path());
-            } else {
-                found.push((entry.path(), entry.metadata().unwrap().len()));
-            }
-        }
-    }
-    found.sort();
-    found
 }

@@ -14,7 +14,7 @@ use coffer::vault::{
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use crate::kit::{TestRedis, TestStore};
+use crate::kit::{TestBucket, TestRedis};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const START_MS: u64 = 1_800_000_000_000;
@@ -23,7 +23,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// One vault's surroundings, which outlive its processes.
 struct World {
     redis: TestRedis,
-    bucket: TestStore,
+    bucket: TestBucket,
     clock: Clock,
     keys: VaultKeys,
     config: VaultConfig,
@@ -31,7 +31,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let (redis, bucket) = tokio::join!(TestRedis::private(), TestStore::start());
+        let (redis, bucket) = tokio::join!(TestRedis::private(), TestBucket::start());
         let ring = KeyRing::new(vec![RootKey::new("test".into(), &random::bytes())]).unwrap();
         let config = VaultConfig {
             trash_days: 15,

@@ -4,6 +4,7 @@
 //! part of the product: `run` only puts Coffer, its embedded bucket and a private Redis together on one machine.
 
 mod counts;
+mod garage;
 mod openapi;
 mod program;
 mod redis;

@@ -5,6 +5,7 @@
 use clap::Args;
 
 use crate::counts::Counts;
+use crate::garage;
 use crate::program::{Program, cargo, find, program};
 
 /// The arguments of `cargo xtask test`.
@@ -13,6 +14,10 @@ pub(crate) struct Test {
     /// Run the long forms of the tests too (crashes, take-overs): some hours
     #[arg(long)]
     long: bool,
+
+    /// Instead of all that, the integration tests on a real Garage, built once into the user's cache
+    #[arg(long)]
+    garage: bool,
 }
 
 /// How a step is judged.
@@ -31,6 +36,9 @@ struct Step {
 
 impl Test {
     pub(crate) fn run(&self) -> Result<(), String> {
+        if self.garage {
+            return garage::test(self.long);
+        }
         let steps = self.steps();
         let total = steps.len();
         let mut counts = Counts::default();

@@ -1,63 +1,62 @@
-//! `coffer store`: the embedded bucket as a process of its own, which several vaults may share.
+//! The bucket that a test works on: a place in the one that the run was lent, or an embedded store of the test's own.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-
+use coffer::config::{Endpoint, StoreConfig};
+use coffer::store::Store;
 use tempfile::TempDir;
 use url::Url;
 
-use super::embedded::{ACCESS_KEY, BUCKET, SECRET_KEY};
+use super::bucket_process::BucketProcess;
+use super::{TestStore, embedded, lent};
 
-/// A bucket in a folder; both end with the value.
-pub(crate) struct BucketProcess {
-    _folder: TempDir,
-    url: Url,
-    process: Child,
+/// A bucket that holds nothing at its place; one of the test's own ends with this value.
+pub(crate) struct TestBucket {
+    config: StoreConfig,
+    _served_here: Option<TestStore>,
+    _process: Option<(BucketProcess, TempDir)>,
 }
 
-impl BucketProcess {
-    /// A new, empty bucket that answers.
-    pub(crate) fn start() -> Self {
+impl TestBucket {
+    /// A bucket for the parts that run in the test itself.
+    pub(crate) async fn start() -> Self {
+        if let Some(config) = lent::place() {
+            return Self { config, _served_here: None, _process: None };
+        }
+        let own = TestStore::start().await;
+        Self { config: own.config(), _served_here: Some(own), _process: None }
+    }
+
+    /// A bucket for processes, which goes on whatever the test does.
+    pub(crate) fn start_process() -> Self {
+        if let Some(config) = lent::place() {
+            return Self { config, _served_here: None, _process: None };
+        }
         let folder = tempfile::Builder::new().prefix("coffer-bucket-").tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_coffer"))
-            .args(["store", "--bind", "127.0.0.1:0", "--bucket", BUCKET, "--root"])
-            .arg(folder.path().join("bucket"))
-            .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"))
-            .envs([("S3_ACCESS_KEY_ID", ACCESS_KEY), ("S3_SECRET_ACCESS_KEY", SECRET_KEY), ("LOG_LEVEL", "error")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("http://"));
-        let mut url: Url = line.expect("the store says where it is").parse().unwrap();
-        url.set_path("");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { _folder: folder, url, process }
+        let own = BucketProcess::start(&folder.path().join("bucket"));
+        Self { config: embedded::config_at(own.url()), _served_here: None, _process: Some((own, folder)) }
     }
 
-    /// Where its S3 protocol is.
+    /// Where it listens.
     pub(crate) fn url(&self) -> &Url {
-        &self.url
+        &self.config.public_endpoint
     }
 
-    /// The settings of a vault that finds it at `url`, which may be a proxy's.
-    pub(crate) fn settings(url: &Url) -> [(&'static str, String); 6] {
-        [
-            ("S3_ENDPOINT", url.to_string()),
-            ("S3_REGION", "us-east-1".to_owned()),
-            ("S3_BUCKET", BUCKET.to_owned()),
-            ("S3_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
-            ("S3_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
-            ("S3_PATH_STYLE", "true".to_owned()),
-        ]
+    /// Settings that reach the bucket through `url` and keep to a prefix below the test's own.
+    pub(crate) fn config(&self, url: &Url, prefix: &str) -> StoreConfig {
+        StoreConfig {
+            endpoint: Endpoint::Remote(url.clone()),
+            public_endpoint: url.clone(),
+            prefix: format!("{}{prefix}", self.config.prefix),
+            ..self.config.clone()
+        }
     }
-}
 
-impl Drop for BucketProcess {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+    /// The variables of a vault that reaches the bucket through `url`, which may be a proxy's.
+    pub(crate) fn settings(&self, url: &Url) -> Vec<(&'static str, String)> {
+        lent::settings(&self.config(url, ""))
+    }
+
+    /// The vault's own client.
+    pub(crate) fn store(&self) -> Store {
+        Store::new(&self.config, None)
     }
 }

@@ -1,7 +1,6 @@
 //! The real program, started as its owner would start it, with a bucket and a Redis of its own.
 //!
-//! `TEST_S3_ENDPOINT`, `TEST_S3_REGION`, `TEST_S3_BUCKET`, `TEST_S3_ACCESS_KEY_ID` and `TEST_S3_SECRET_ACCESS_KEY` lend
-//! a real bucket, under a prefix of the test's own; otherwise the bucket is a folder, served by the program itself.
+//! The bucket is the one that the run was lent, or else a folder, served by the program itself.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -9,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use coffer::config::StoreConfig;
 use data_encoding::BASE64;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::TestRedis;
+use super::{TestRedis, lent};
 
 /// The owner in tests.
 pub(crate) const EMAIL: &str = "owner@coffer.test";
@@ -29,6 +29,7 @@ pub(crate) struct Coffer {
     pub(crate) redis: TestRedis,
     pub(crate) client: reqwest::Client,
     folder: tempfile::TempDir,
+    lent: Option<StoreConfig>,
     settings: Vec<(String, String)>,
     port: u16,
     process: Option<Child>,
@@ -52,10 +53,13 @@ impl Coffer {
     pub(crate) async fn prepare(settings: &[(&str, &str)]) -> Self {
         let redis = TestRedis::private().await;
         let folder = tempfile::Builder::new().prefix("coffer-").tempdir().unwrap();
-        let port = free_port();
+        let (port, lent) = (free_port(), lent::place());
+        let mut usual = usual_settings(port, redis.url());
+        usual.extend(lent.as_ref().map_or_else(|| embedded(folder.path()), lent::settings));
         let mut coffer = Self {
             client: client(),
-            settings: usual_settings(port, folder.path(), redis.url()),
+            settings: usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            lent,
             redis,
             folder,
             port,
@@ -161,6 +165,11 @@ impl Coffer {
     /// The embedded bucket's folder.
     pub(crate) fn bucket_folder(&self) -> PathBuf {
         self.folder.path().join("bucket")
+    }
+
+    /// The place of this vault in a lent bucket; `None` where the bucket is the folder.
+    pub(crate) fn lent(&self) -> Option<&StoreConfig> {
+        self.lent.as_ref()
     }
 
     /// Everything the program has printed so far.
@@ -273,16 +282,8 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn usual_settings(port: u16, folder: &Path, redis_url: &str) -> Vec<(String, String)> {
-    let random = |bytes: usize| {
-        let mut secret = vec![0; bytes];
-        coffer::crypto::random::fill(&mut secret);
-        BASE64.encode(&secret)
-    };
-    let bucket = folder.join("bucket");
-    std::fs::create_dir(&bucket).unwrap();
-    std::fs::set_permissions(&bucket, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let mut settings = vec![
+fn usual_settings(port: u16, redis_url: &str) -> Vec<(&'static str, String)> {
+    vec![
         ("USER_EMAIL", EMAIL.to_owned()),
         ("USER_PASSWORD", PASSWORD.to_owned()),
         ("JWT_SECRET", random(48)),
@@ -292,24 +293,26 @@ fn usual_settings(port: u16, folder: &Path, redis_url: &str) -> Vec<(String, Str
         ("BIND", format!("127.0.0.1:{port}")),
         ("LOG_FORMAT", "json".to_owned()),
         ("LEASE_SECS", "2".to_owned()),
-    ];
-    match std::env::var("TEST_S3_ENDPOINT") {
-        Ok(endpoint) if !endpoint.is_empty() => {
-            let lent = |name| std::env::var(format!("TEST_{name}")).unwrap_or_default();
-            let prefix = random(9).replace(['+', '/'], "x");
-            settings.push(("S3_ENDPOINT", endpoint));
-            settings.push(("S3_PREFIX", format!("test-{prefix}/")));
-            for name in ["S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
-                settings.push((name, lent(name)));
-            }
-        }
-        _ => {
-            settings.push(("S3_ENDPOINT", format!("embedded:{}", bucket.display())));
-            settings.push(("S3_REGION", "local".to_owned()));
-            settings.push(("S3_BUCKET", "coffer-test".to_owned()));
-            settings.push(("S3_ACCESS_KEY_ID", format!("CK{}", random(15).replace(['+', '/', '='], "x"))));
-            settings.push(("S3_SECRET_ACCESS_KEY", random(30)));
-        }
-    }
-    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    ]
+}
+
+/// A bucket that is a folder, which the program serves itself.
+fn embedded(folder: &Path) -> Vec<(&'static str, String)> {
+    let bucket = folder.join("bucket");
+    std::fs::create_dir(&bucket).unwrap();
+    std::fs::set_permissions(&bucket, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    vec![
+        ("S3_ENDPOINT", format!("embedded:{}", bucket.display())),
+        ("S3_REGION", "local".to_owned()),
+        ("S3_BUCKET", "coffer-test".to_owned()),
+        ("S3_ACCESS_KEY_ID", format!("CK{}", random(15).replace(['+', '/', '='], "x"))),
+        ("S3_SECRET_ACCESS_KEY", random(30)),
+    ]
+}
+
+/// A secret of so many bytes, in base64.
+fn random(bytes: usize) -> String {
+    let mut secret = vec![0; bytes];
+    coffer::crypto::random::fill(&mut secret);
+    BASE64.encode(&secret)
 }

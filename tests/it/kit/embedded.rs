@@ -7,11 +7,11 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use coffer::config::{Endpoint, Secret, StoreConfig};
-use coffer::store::Store;
 use coffer::store::embedded::{Embedded, serve_store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use url::Url;
 
 pub(crate) const ACCESS_KEY: &str = "test-access-key";
 pub(crate) const SECRET_KEY: &str = "9f1c-embedded-4b7e-tests-a2d0";
@@ -48,23 +48,7 @@ impl TestStore {
 
     /// The settings of a vault on this bucket.
     pub(crate) fn config(&self) -> StoreConfig {
-        let url: url::Url = self.url.parse().unwrap();
-        StoreConfig {
-            endpoint: Endpoint::Remote(url.clone()),
-            public_endpoint: url,
-            region: "us-east-1".to_owned(),
-            bucket: BUCKET.to_owned(),
-            prefix: String::new(),
-            path_style: true,
-            access_key_id: Secret::new(ACCESS_KEY.to_owned()),
-            secret_access_key: Secret::new(SECRET_KEY.to_owned()),
-            request_timeout_secs: 30,
-        }
-    }
-
-    /// The vault's own client.
-    pub(crate) fn store(&self) -> Store {
-        Store::new(&self.config(), None)
+        config_at(&self.url.parse().unwrap())
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -74,6 +58,21 @@ impl TestStore {
     /// The number of files that are being written, or were left half written.
     pub(crate) fn staged(&self) -> usize {
         self.root.path().join(".store/staging").read_dir().unwrap().count()
+    }
+}
+
+/// The settings of a vault on the embedded bucket at this URL.
+pub(crate) fn config_at(url: &Url) -> StoreConfig {
+    StoreConfig {
+        endpoint: Endpoint::Remote(url.clone()),
+        public_endpoint: url.clone(),
+        region: "us-east-1".to_owned(),
+        bucket: BUCKET.to_owned(),
+        prefix: String::new(),
+        path_style: true,
+        access_key_id: Secret::new(ACCESS_KEY.to_owned()),
+        secret_access_key: Secret::new(SECRET_KEY.to_owned()),
+        request_timeout_secs: 30,
     }
 }
 

@@ -1,13 +1,17 @@
 //! What the tests stand on: real servers, started privately for each test and gone with it.
 
+pub(crate) mod backup;
 pub(crate) mod bucket;
+mod bucket_process;
 pub(crate) mod coffer;
 pub(crate) mod embedded;
+pub(crate) mod lent;
 pub(crate) mod lying_bucket;
 pub(crate) mod pair;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod redis_gate;
 
+pub(crate) use bucket::TestBucket;
 pub(crate) use embedded::TestStore;
 pub(crate) use redis::TestRedis;

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use url::Url;
 
-use super::bucket::BucketProcess;
+use super::TestBucket;
 use super::coffer::Coffer;
 use super::proxy::Proxy;
 
@@ -18,7 +18,7 @@ pub(crate) struct Pair {
     pub(crate) processes: [Coffer; 2],
     pub(crate) proxies: [Proxy; 2],
     http: reqwest::Client,
-    _bucket: BucketProcess,
+    _bucket: TestBucket,
 }
 
 impl Pair {
@@ -27,10 +27,10 @@ impl Pair {
 
     /// A new vault that the first process serves, and the second waiting.
     pub(crate) async fn start() -> Self {
-        let bucket = BucketProcess::start();
+        let bucket = TestBucket::start_process();
         let proxies = [Proxy::start(bucket.url()).await, Proxy::start(bucket.url()).await];
-        let first = prepare(proxies[0].url()).await;
-        let mut second = prepare(proxies[1].url()).await;
+        let first = prepare(&bucket, proxies[0].url()).await;
+        let mut second = prepare(&bucket, proxies[1].url()).await;
         for shared in ["REDIS_URL", "JWT_SECRET", "VAULT_KEYS"] {
             second.set(shared, first.setting(shared));
         }
@@ -88,8 +88,8 @@ impl Pair {
     }
 }
 
-async fn prepare(endpoint: &Url) -> Coffer {
-    let settings = BucketProcess::settings(endpoint);
+async fn prepare(bucket: &TestBucket, url: &Url) -> Coffer {
+    let settings = bucket.settings(url);
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut coffer = Coffer::prepare(&settings).await;
     coffer.set("LEASE_SECS", &Pair::LEASE_SECS.to_string());

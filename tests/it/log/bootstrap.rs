@@ -15,7 +15,7 @@ struct Place {
 
 impl Place {
     fn of(world: &World, prefix: &str) -> Self {
-        let config = store_config(&world.bucket_url(), prefix);
+        let config = world.bucket.config(world.bucket.url(), prefix);
         let redis = RedisConfig { url: Secret::new(world.redis.url().to_owned()), timeout_ms: 5_000 };
         let (store, redis) = (Store::new(&config, None), Redis::new(&redis).unwrap());
         Self { store, redis, location: Location::new(&config), clock: world.clock.clone() }

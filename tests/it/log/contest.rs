@@ -92,8 +92,7 @@ async fn contest(world: &World, schedule: Schedule) -> bool {
         process.gate.close();
     }
     if was_paused {
-        world.expire_lease(&vault).await;
-        let second = world.serving(&vault).await;
+        let second = usurp(world, &vault, fault).await;
         let is_third_acknowledged = put(&second, 3, 3).await.is_ok();
         // A request that was lost to its sender is sent again at once, and the marker that follows may be the higher one.
         assert!(is_third_acknowledged || fault == Fault::Late, "{schedule:?}: nobody was in the way");
@@ -123,6 +122,25 @@ async fn contest(world: &World, schedule: Schedule) -> bool {
     }
     assert!(found.iter().all(|(key, value)| key == value && *key <= 4), "{schedule:?}: {found:?}");
     was_paused
+}
+
+/// A second process that serves. A first one whose request was only lost is awake, and may get the lease back with the
+/// higher marker; then it loses it once more.
+async fn usurp(world: &World, vault: &Vault, fault: Fault) -> Log<Map> {
+    world.expire_lease(vault).await;
+    let second = Log::start(world.parts(vault));
+    let expire_again = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if fault == Fault::Late {
+                world.expire_lease(vault).await;
+            }
+        }
+    };
+    tokio::select! {
+        _ = wait_for(&second, is_serving) => second,
+        () = expire_again => unreachable!("it goes on for ever"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

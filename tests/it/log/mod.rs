@@ -9,7 +9,7 @@ mod tamper;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coffer::config::{Clock, Endpoint, LogConfig, RedisConfig, Secret, StoreConfig};
+use coffer::config::{Clock, LogConfig, RedisConfig, Secret};
 use coffer::crypto::{KeyRing, RootKey, VaultId, VaultKeys, random};
 use coffer::log::{CommitError, CommitMeta, Inconsistent, Log, LogParts, Machine, Stamp, Status};
 use coffer::state::Redis;
@@ -17,8 +17,7 @@ use coffer::store::Store;
 use minicbor::{Decode, Encode};
 use url::Url;
 
-use crate::kit::TestRedis;
-use crate::kit::embedded::{ACCESS_KEY, BUCKET, SECRET_KEY, TestStore};
+use crate::kit::{TestBucket, TestRedis};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,7 +102,7 @@ impl Machine for Map {
 /// A vault's surroundings, and as many processes on it as a test wants.
 pub(crate) struct World {
     pub(crate) redis: TestRedis,
-    pub(crate) bucket: TestStore,
+    pub(crate) bucket: TestBucket,
     pub(crate) clock: Clock,
 }
 
@@ -117,7 +116,7 @@ pub(crate) struct Vault {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let (redis, bucket) = tokio::join!(TestRedis::private(), TestStore::start());
+        let (redis, bucket) = tokio::join!(TestRedis::private(), TestBucket::start());
         Self { redis, bucket, clock: Clock::manual(START_MS) }
     }
 
@@ -131,12 +130,12 @@ impl World {
 
     /// Where the bucket listens.
     pub(crate) fn bucket_url(&self) -> Url {
-        self.bucket.url.parse().unwrap()
+        self.bucket.url().clone()
     }
 
     /// A client of the vault's part of the bucket.
     pub(crate) fn store(&self, vault: &Vault) -> Store {
-        Store::new(&store_config(&self.bucket_url(), &vault.prefix), None)
+        Store::new(&self.bucket.config(self.bucket.url(), &vault.prefix), None)
     }
 
     /// A process' parts that reach bucket and Redis directly.
@@ -148,7 +147,7 @@ impl World {
     pub(crate) fn parts_through(&self, vault: &Vault, bucket: &Url, redis: &str) -> LogParts {
         let redis = RedisConfig { url: Secret::new(redis.to_owned()), timeout_ms: 5_000 };
         let state = Redis::new(&redis).unwrap().for_vault(vault.keys.clone());
-        let store = Store::new(&store_config(bucket, &vault.prefix), None);
+        let store = Store::new(&self.bucket.config(bucket, &vault.prefix), None);
         LogParts { store, state, keys: vault.keys.clone(), config: vault.config.clone(), clock: self.clock.clone() }
     }
 
@@ -177,21 +176,6 @@ impl World {
     /// The keys under a prefix of the vault.
     pub(crate) async fn keys_of(&self, vault: &Vault, prefix: &str) -> Vec<String> {
         self.store(vault).list(prefix).await.unwrap().into_iter().map(|object| object.key).collect()
-    }
-}
-
-/// Settings for a client that reaches the bucket through `url` and keeps to keys under `prefix`.
-pub(crate) fn store_config(url: &Url, prefix: &str) -> StoreConfig {
-    StoreConfig {
-        endpoint: Endpoint::Remote(url.clone()),
-        public_endpoint: url.clone(),
-        region: "us-east-1".to_owned(),
-        bucket: BUCKET.to_owned(),
-        prefix: prefix.to_owned(),
-        path_style: true,
-        access_key_id: Secret::new(ACCESS_KEY.to_owned()),
-        secret_access_key: Secret::new(SECRET_KEY.to_owned()),
-        request_timeout_secs: 20,
     }
 }
 
