@@ -8,7 +8,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// The counts of a summary line of nextest, `cargo test` or pytest; `None` for every other line.
+    /// The counts of a summary line of nextest, `cargo test`, pytest or vitest; `None` for every other line.
     pub(crate) fn of_line(line: &str) -> Option<Self> {
         let line = without_colours(line);
         let is_nextest = line.trim_start().starts_with("Summary [") && line.contains(" run: ");
@@ -17,7 +17,8 @@ impl Counts {
             let text = line.trim_matches([' ', '=']);
             text.starts_with(|c: char| c.is_ascii_digit()) && (text.contains(" passed") || text.contains(" failed"))
         };
-        if !(is_nextest || is_libtest || is_pytest) {
+        let is_vitest = line.trim_start().starts_with("Tests  ") && line.trim_end().ends_with(')');
+        if !(is_nextest || is_libtest || is_pytest || is_vitest) {
             return None;
         }
         let failed = ["failed", "timed out", "exec failed", "errors", "error"];
@@ -33,7 +34,7 @@ impl Counts {
 
 /// The number in front of `word`, where `word` ends an item of the line.
 fn before(line: &str, word: &str) -> u32 {
-    let items = line.split([',', ';', ':', '.', '=', '(']).map(str::trim);
+    let items = line.split([',', ';', ':', '.', '=', '(', '|']).map(str::trim);
     let item =
         items.filter_map(|item| item.strip_suffix(word).or_else(|| item.split_once(" in ")?.0.strip_suffix(word)));
     item.filter_map(|rest| rest.trim().split(' ').next_back()?.parse::<u32>().ok()).next().unwrap_or(0)
@@ -71,6 +72,13 @@ mod tests {
             ("5 passed in 0.53s", Some((5, 0))),
             ("==== 2 failed, 5 passed in 12.01s ====", Some((5, 2))),
             ("1 failed, 2 passed, 1 error in 0.10s", Some((2, 2))),
+            ("      Tests  40 passed (40)", Some((40, 0))),
+            ("      Tests  1 failed | 39 passed | 2 skipped (42)", Some((39, 1))),
+            (
+                "\u{1b}[2m      Tests \u{1b}[22m \u{1b}[1m\u{1b}[31m1 failed\u{1b}[39m\u{1b}[22m\u{1b}[2m | \u{1b}[22m\u{1b}[1m\u{1b}[32m39 passed\u{1b}[39m\u{1b}[22m\u{1b}[90m (40)\u{1b}[39m",
+                Some((39, 1)),
+            ),
+            (" Test Files  1 failed | 2 passed (3)", None),
             ("        PASS [   0.004s] coffer config::tests::passed", None),
             ("the door was passed in 3s", None),
             ("", None),

@@ -10,6 +10,7 @@ mod program;
 mod redis;
 mod run;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 

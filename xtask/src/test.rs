@@ -7,6 +7,7 @@ use clap::Args;
 use crate::counts::Counts;
 use crate::garage;
 use crate::program::{Program, cargo, find, program};
+use crate::web;
 
 /// The arguments of `cargo xtask test`.
 #[derive(Args)]
@@ -28,7 +29,8 @@ enum Judge {
     Tests,
 }
 
-struct Step {
+/// One thing that is run and judged.
+pub(crate) struct Step {
     name: &'static str,
     judge: Judge,
     program: Result<Program, String>,
@@ -65,30 +67,32 @@ impl Test {
     }
 
     fn steps(&self) -> Vec<Step> {
-        let check = |name, program| Step { name, judge: Judge::Check, program: Ok(program) };
         let mut steps = vec![
-            check("format", cargo(["fmt", "--all", "--check"])),
-            check("clippy", cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
-            check("documentation", documentation()),
+            Step::check("format", cargo(["fmt", "--all", "--check"])),
+            Step::check(
+                "clippy",
+                cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+            ),
+            Step::check("documentation", documentation()),
         ];
         if find("cargo-deny").is_some() {
-            steps.push(check("dependencies", cargo(["deny", "--locked", "check", "bans", "licenses", "sources"])));
+            steps
+                .push(Step::check("dependencies", cargo(["deny", "--locked", "check", "bans", "licenses", "sources"])));
             if cargo(["deny", "fetch", "db"]).succeeds() {
-                steps.push(check("advisories", cargo(["deny", "--locked", "check", "advisories"])));
+                steps.push(Step::check("advisories", cargo(["deny", "--locked", "check", "advisories"])));
             }
         }
-        steps.push(Step { name: "tests", judge: Judge::Tests, program: Ok(self.long(tests())) });
-        let doc_tests = cargo(["test", "--doc", "--workspace", "--locked"]);
-        steps.push(Step { name: "doc tests", judge: Judge::Tests, program: Ok(doc_tests) });
+        steps.push(Step::tests("tests", self.long(tests())));
+        steps.push(Step::tests("doc tests", cargo(["test", "--doc", "--workspace", "--locked"])));
         let ourselves = std::env::current_exe().map_err(|error| error.to_string());
         let fresh = ourselves.map(|xtask| program(xtask, ["openapi", "--check"]));
         steps.push(Step { name: "openapi/coffer.json is fresh", judge: Judge::Check, program: fresh });
         // Makes a Python environment of its own on the first call.
         if find("python3").is_some() {
-            let interoperability = program("tests/interop/run", [""; 0]);
-            steps.push(Step { name: "interoperability (Python)", judge: Judge::Tests, program: Ok(interoperability) });
-            steps.push(check("schemathesis", self.long(program("tests/schemathesis/run", [""; 0]))));
+            steps.push(Step::tests("interoperability (Python)", program("tests/interop/run", [""; 0])));
+            steps.push(Step::check("schemathesis", self.long(program("tests/schemathesis/run", [""; 0]))));
         }
+        steps.extend(web::steps(|program| self.long(program)));
         steps
     }
 
@@ -98,6 +102,16 @@ impl Test {
 }
 
 impl Step {
+    /// One check.
+    pub(crate) fn check(name: &'static str, program: Program) -> Self {
+        Self { name, judge: Judge::Check, program: Ok(program) }
+    }
+
+    /// A runner of tests.
+    pub(crate) fn tests(name: &'static str, program: Program) -> Self {
+        Self { name, judge: Judge::Tests, program: Ok(program) }
+    }
+
     fn run(self) -> (Counts, Result<(), String>) {
         let mut seen = Counts::default();
         let result = self
@@ -134,5 +148,6 @@ fn skipped() -> Vec<&'static str> {
     if find("python3").is_none() {
         skipped.push("interoperability and schemathesis: python3 is not installed");
     }
+    skipped.extend(web::skipped());
     skipped
 }
