@@ -46,7 +46,7 @@ export async function persist<Result>(
 /** Ready when the browser does not say that it is offline. */
 export async function untilOnline(signal: AbortSignal): Promise<void> {
   // Node knows no `onLine`; what does not say "false" counts as online.
-  while ((globalThis.navigator as Navigator | undefined)?.onLine === false) {
+  while ((globalThis.navigator as { onLine?: boolean } | undefined)?.onLine === false) {
     await new Promise<void>((resolve, reject) => {
       signal.throwIfAborted();
       const settle = (): void => {
