@@ -12,6 +12,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::content::Reader;
 use super::problem::{Code, Problem};
 use super::text::IdempotencyKey;
 use super::{Context, Floors};
@@ -37,6 +38,11 @@ impl Caller {
     /// The floors below.
     pub fn floors(&self) -> &Floors {
         self.context.coffer.floors().expect("a session was checked, so the floors stand")
+    }
+
+    /// Who reads content.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { vault: self.vault(), session: &self.session, held: None }
     }
 
     /// Who the log names for a change.

@@ -22,11 +22,12 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOpti
 
 use super::caller::Caller;
 use super::conditional::{self, Selection, entity_tag};
+use super::disposition::Disposition;
+use super::headers;
 use super::problem::{Code, Problem};
 use super::text::GivenMediaType;
-use super::{disposition, headers};
-use crate::session::Session;
-use crate::vault::{Actor, MediaType, NodeView, OpenFile, Target, VaultError};
+use crate::session::{HeldTicket, Session};
+use crate::vault::{Actor, MediaType, NodeView, OpenFile, Target, Vault, VaultError};
 
 /// Content of a client on its way in.
 pub struct Upload {
@@ -117,12 +118,27 @@ impl<'a> FromRequest<'a> for Conditions {
     }
 }
 
+/// Who reads: bytes go out for as long as its session lives.
+pub struct Reader<'a> {
+    /// The vault.
+    pub vault: &'a Vault,
+    /// The session.
+    pub session: &'a Session,
+    /// The ticket that it came by, held until the last byte.
+    pub held: Option<HeldTicket>,
+}
+
 impl Conditions {
     /// Answers with the bytes of `file` that are asked for, in the order of RFC 9110, section 13.2.2.
     ///
     /// # Errors
     /// 412, 416, or what the vault says of the first bytes: a failure in the middle can only break the connection off.
-    pub async fn answer(self, caller: &Caller, file: OpenFile) -> Result<Download, Problem> {
+    pub async fn answer(
+        self,
+        reader: Reader<'_>,
+        file: OpenFile,
+        disposition: Disposition,
+    ) -> Result<Download, Problem> {
         let version = file.version.hex();
         if self.if_match.is_some_and(|tags| !conditional::if_match(&tags, &version)) {
             return Err(Code::PreconditionFailed.into());
@@ -143,7 +159,7 @@ impl Conditions {
         };
         let head = Head {
             version,
-            name: file.name.to_string(),
+            disposition: disposition.header(file.name.as_str()),
             media_type: file.media_type.to_string(),
             size_bytes: file.size_bytes,
             selection,
@@ -152,11 +168,15 @@ impl Conditions {
         if self.method == Method::HEAD || length == 0 {
             return Ok(Download::Content { head, length, body: Body::empty() });
         }
-        let mut stream = Box::pin(caller.vault().read(&file, range));
+        let mut stream = Box::pin(reader.vault.read(&file, range));
         let first = stream.next().await.transpose()?;
-        let rest = stream.map(|item| item.map_err(broken_off));
+        let held = reader.held;
+        let rest = stream.map(move |item| {
+            let _ = &held;
+            item.map_err(broken_off)
+        });
         let bytes = futures_util::stream::iter(first.map(Ok)).chain(rest);
-        let body = Body::from_bytes_stream(WhileLoggedIn::new(bytes, &caller.session));
+        let body = Body::from_bytes_stream(WhileLoggedIn::new(bytes, reader.session));
         Ok(Download::Content { head, length, body })
     }
 }
@@ -182,7 +202,7 @@ pub enum Download {
 /// What a download says before the bytes.
 pub struct Head {
     version: String,
-    name: String,
+    disposition: String,
     media_type: String,
     size_bytes: u64,
     selection: Selection,
@@ -202,7 +222,7 @@ impl IntoResponse for Download {
         let mut response = Response::builder()
             .header(CONTENT_TYPE, media_type)
             .header(CONTENT_LENGTH, length)
-            .header(CONTENT_DISPOSITION, disposition::attachment(&head.name))
+            .header(CONTENT_DISPOSITION, head.disposition)
             .header(ACCEPT_RANGES, "bytes")
             .header(ETAG, entity_tag(&head.version))
             .body(body);
@@ -232,7 +252,7 @@ impl ApiResponse for Download {
             content: vec![MetaMediaType { content_type: "*/*", schema: binary() }],
             headers: [
                 header(ETAG, "The version's entity tag."),
-                header(CONTENT_DISPOSITION, "An attachment with the file's name."),
+                header(CONTENT_DISPOSITION, "Whether to save it, and the file's name."),
             ]
             .into_iter()
             .chain(extra)

@@ -7,6 +7,7 @@ use poem_openapi::payload::Json;
 use super::caller::Caller;
 use super::conditional::version_of;
 use super::content::{Conditions, Download, Upload};
+use super::disposition::Disposition;
 use super::nodes::page;
 use super::openapi::Tag;
 use super::problem::{Changing, Downloading, Listing, Refused};
@@ -44,7 +45,7 @@ impl Files {
         conditions: Conditions,
     ) -> Result<Download, Refused<Downloading>> {
         let file = caller.vault().open(id.0.0, version.0.map(|version| version.0))?;
-        Ok(conditions.answer(&caller, file).await?)
+        Ok(conditions.answer(caller.reader(), file, Disposition::Attachment).await?)
     }
 
     /// Look at what a download would answer
@@ -64,7 +65,7 @@ impl Files {
         conditions: Conditions,
     ) -> Result<Download, Refused<Downloading>> {
         let file = caller.vault().open(id.0.0, version.0.map(|version| version.0))?;
-        Ok(conditions.answer(&caller, file).await?)
+        Ok(conditions.answer(caller.reader(), file, Disposition::Attachment).await?)
     }
 
     /// Upload a new version of a file

@@ -21,6 +21,7 @@ pub mod sessions;
 pub mod nodes;
 pub mod folders;
 pub mod files;
+pub mod grants;
 pub mod trash;
 pub mod health;
 pub mod openapi;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::files::Files;
 use super::folders::Folders;
+use super::grants::Grants;
 use super::health::HealthChecks;
 use super::nodes::Nodes;
 use super::root::pattern_of;
@@ -32,14 +33,14 @@ pub enum Tag {
     Health,
 }
 
-type Api = (CurrentSession, Sessions, Nodes, Folders, Files, Trash, HealthChecks);
+type Api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Trash, HealthChecks);
 
 /// What the framework calls JSON; the description says it shorter, as clients expect.
 const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
 
 /// The handlers with their routes.
 pub fn service() -> OpenApiService<Api, ()> {
-    let api = (CurrentSession, Sessions, Nodes, Folders, Files, Trash, HealthChecks);
+    let api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Trash, HealthChecks);
     OpenApiService::new(api, "Coffer", env!("CARGO_PKG_VERSION"))
         .description(
             "A single owner's vault. Every error is an `application/problem+json` with a stable `code`. Times are RFC \
@@ -150,9 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_but_login_and_health_needs_a_session() {
+    fn every_operation_but_login_health_and_tickets_needs_a_session() {
         for (name, operation) in operations(&described()) {
-            let open = matches!(name.as_str(), "POST /session" | "GET /health/live" | "GET /health/ready");
+            let open = matches!(name.as_str(), "POST /session" | "GET /health/live" | "GET /health/ready")
+                || name.ends_with(" /tickets/{ticket}");
             let promises_401 = operation["responses"].get("401").is_some();
             assert_eq!(operation.get("security").is_some(), !open, "{name}");
             assert_eq!(promises_401, !open || name == "POST /session", "{name}");

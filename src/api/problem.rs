@@ -102,6 +102,8 @@ codes! {
     NodeNotFound = "FILE_NOT_FOUND" NOT_FOUND "There is no such file or folder";
     /// No such session.
     SessionNotFound = "SESSION_NOT_FOUND" NOT_FOUND "There is no such session";
+    /// No such ticket.
+    TicketNotFound = "TICKET_NOT_FOUND" NOT_FOUND "There is no such ticket";
     /// The route exists with other methods.
     MethodNotAllowed = "METHOD_NOT_ALLOWED" METHOD_NOT_ALLOWED "This method is not supported here";
     /// The body came too slowly.
@@ -157,6 +159,7 @@ impl Code {
             Code::NotFound => "Compare the path with /openapi.json.",
             Code::NodeNotFound => "It never existed, or was deleted for ever.",
             Code::SessionNotFound => "It never existed, or has ended.",
+            Code::TicketNotFound => "It has ended, or its session has: make another one.",
             Code::MethodNotAllowed => "The Allow header lists the methods that work here.",
             Code::RequestTimeout => "Send it again, faster.",
             Code::Duplicate => "Choose another name, or say what to do with on_conflict.",
@@ -310,6 +313,7 @@ impl From<SessionError> for Problem {
             SessionError::RateLimited { retry_after_secs } => {
                 Self::new(Code::RateLimited).with_header(RETRY_AFTER, &retry_after_secs.to_string())
             }
+            SessionError::InvalidTicket => Code::TicketNotFound.into(),
             SessionError::Busy => Self::new(Code::Busy).with_header(RETRY_AFTER, "1"),
             SessionError::RedisUnavailable => Code::RedisUnavailable.into(),
         }
@@ -359,6 +363,10 @@ statuses! {
     Listing = [401, 404, 409];
     /// Downloads.
     Downloading = [401, 404, 409, 412, 416, 502];
+    /// Downloads by ticket.
+    Redeeming = [404, 409, 412, 416, 502];
+    /// Operations that give out a key or a URL.
+    Granting = [401, 403, 404, 409, 415, 502];
     /// Operations that change something.
     Changing = [401, 403, 404, 409, 412, 415];
 }

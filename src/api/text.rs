@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use crate::config::Secret;
-use crate::session::SessionId;
+use crate::session::{SessionId, Ticket};
 use crate::vault::{NodeId, VersionId};
 
 /// What the description says of a text type.
@@ -175,6 +175,19 @@ text_type! {
         example: Some("3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e"),
     },
     VersionId::from_hex
+}
+
+text_type! {
+    /// The secret of a ticket.
+    TicketRef(Ticket) as "ticket",
+    Shape {
+        description: "The last segment of a ticket's URL.",
+        format: None,
+        pattern: Some("^[0-9a-f]{64}$"),
+        length: (64, 64),
+        example: None,
+    },
+    Ticket::from_hex
 }
 
 text_type! {

@@ -13,6 +13,7 @@ mod client;
 mod limit;
 mod record;
 mod signal;
+mod ticket;
 mod token;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::state::{State, StateError, Table};
 
 pub use client::ClientInfo;
 pub use record::{SessionView, Transport};
+pub use ticket::{HeldTicket, NewTicket, Redeemed, TICKET_LIFE_MS, Ticket};
 
 use limit::LoginLimit;
 use record::{Record, Standing};
@@ -61,6 +63,9 @@ pub enum SessionError {
     /// Too many passwords are being checked at this moment.
     #[error("too many logins are being checked")]
     Busy,
+    /// The ticket is none, or it or its session ended.
+    #[error("the ticket is not valid")]
+    InvalidTicket,
     /// Redis did not answer, and without it nobody is known.
     #[error("redis is not available")]
     RedisUnavailable,
@@ -150,6 +155,7 @@ impl Session {
 pub struct Sessions(Arc<Inner>);
 
 struct Inner {
+    state: State,
     table: Table,
     tokens: Tokens,
     limit: LoginLimit,
@@ -168,7 +174,8 @@ impl Sessions {
             table: state.table("sessions"),
             tokens: Tokens::new(&config.jwt_secrets, &state.vault_id().hex()),
             signals: Signals::new(config.max_sessions),
-            limit: LoginLimit::new(state, config),
+            limit: LoginLimit::new(state.clone(), config),
+            state,
             credential: credential_digest,
             ttl_ms: config.ttl_secs.saturating_mul(1_000),
             idle_ms: config.idle_secs.saturating_mul(1_000),
@@ -214,7 +221,13 @@ impl Sessions {
             Verdict::Expired => return Err(SessionError::TokenExpired),
             Verdict::Invalid => return Err(SessionError::InvalidToken),
         };
-        let id = SessionId::of(&secret);
+        self.living(SessionId::of(&secret), client, epoch).await
+    }
+
+    /// The session of that name while it lives, and a note of its use.
+    async fn living(&self, id: SessionId, client: &ClientInfo, epoch: u64) -> Result<Session, SessionError> {
+        let inner = &self.0;
+        let now_ms = inner.clock.now_ms();
         // Before the record is read: a session that is revoked after that finds this signal and gives it.
         let signal = inner.signals.of(id);
         let field = id.hex();

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::kit::backup::objects;
-use crate::kit::coffer::{Coffer, EMAIL, PASSWORD};
+use crate::kit::coffer::{Coffer, EMAIL, PASSWORD, json_of};
 use crate::kit::lent;
 
 /// Marks that must be nowhere but with the owner.
@@ -26,7 +26,8 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     ]
 }
 
-async fn use_it(coffer: &Coffer) -> String {
+/// Does what an owner does; the session's token and whatever else was given out.
+async fn use_it(coffer: &Coffer) -> (String, Vec<String>) {
     let login = coffer.log_in().await;
     let folder = login.create("/folders", &json!({"parent": "root", "name": FOLDER})).await;
     let file = login.upload(folder["id"].as_str().unwrap(), NAME, CONTENT).await;
@@ -37,13 +38,23 @@ async fn use_it(coffer: &Coffer) -> String {
     assert_eq!(replaced.status(), StatusCode::OK);
     login.request(Method::DELETE, &format!("/nodes/{id}")).send().await.unwrap();
     login.request(Method::POST, &format!("/nodes/{id}/restore")).send().await.unwrap();
-    login.token
+    let ask = async |door: &str| {
+        let asked = login.request(Method::POST, &format!("/files/{id}/{door}")).json(&json!({})).send().await.unwrap();
+        json_of(asked, StatusCode::OK).await
+    };
+    let (grant, ticket) = (ask("grant").await, ask("ticket").await);
+    let url = ticket["url"].as_str().unwrap();
+    coffer.client.get(coffer.url(url)).send().await.unwrap();
+    let ticket = url.rsplit('/').next().unwrap().to_owned();
+    let signature = grant["url"].as_str().unwrap().split("X-Amz-Signature=").nth(1).unwrap();
+    let signature = signature.split('&').next().unwrap().to_owned();
+    (login.token, vec![grant["key"].as_str().unwrap().to_owned(), signature, ticket])
 }
 
 #[tokio::test]
 async fn bucket_and_redis_hold_no_name_no_plaintext_no_key_and_no_token() {
     let coffer = Coffer::start().await;
-    let token = use_it(&coffer).await;
+    let (token, given) = use_it(&coffer).await;
     let root_key = coffer.setting("VAULT_KEYS").split_once(':').unwrap().1.to_owned();
     let root_key = data_encoding::BASE64.decode(root_key.as_bytes()).unwrap();
     let mut secrets: Vec<Vec<u8>> =
@@ -53,6 +64,8 @@ async fn bucket_and_redis_hold_no_name_no_plaintext_no_key_and_no_token() {
             .chain(token.split('.').map(|part| part.as_bytes().to_vec()))
             .collect();
     secrets.push(root_key);
+    secrets.extend(given.iter().map(|text| text.as_bytes().to_vec()));
+    secrets.extend(given.iter().map(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()));
     let mut places = vec![("a dump of Redis".to_owned(), coffer.redis.dump().await)];
     places.extend(objects(&coffer).await);
     assert!(places.iter().any(|(key, _)| key.starts_with("blob/")), "the bucket was looked at");
@@ -68,7 +81,7 @@ async fn bucket_and_redis_hold_no_name_no_plaintext_no_key_and_no_token() {
 #[tokio::test]
 async fn no_log_line_holds_a_secret_a_token_or_a_name_even_at_trace() {
     let mut coffer = Coffer::start_with(&[("LOG_LEVEL", "trace")]).await;
-    let token = use_it(&coffer).await;
+    let (token, given) = use_it(&coffer).await;
     let client = &coffer.client;
     let strange = "canary-stranger-31f0";
     // Everything that a stranger or a mistaken client might send, too.
@@ -99,6 +112,7 @@ async fn no_log_line_holds_a_secret_a_token_or_a_name_even_at_trace() {
     secrets.push(coffer.setting("VAULT_KEYS").split_once(':').unwrap().1.to_owned());
     secrets.extend([NAME, FOLDER, "canary-content", strange, &token].map(str::to_owned));
     secrets.extend(token.split('.').map(str::to_owned));
+    secrets.extend(given);
     for secret in secrets {
         if let Some(line) = output.lines().find(|line| line.contains(&secret)) {
             panic!("{secret} in the log: {line}");

@@ -6,6 +6,7 @@ mod chaos;
 mod commands;
 mod content;
 mod embedded;
+mod grants;
 mod http;
 mod kill;
 mod kit;

@@ -3,6 +3,7 @@
 mod lifetime;
 mod login;
 mod secrecy;
+mod ticket;
 
 use std::net::IpAddr;
 
