@@ -29,6 +29,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/files/{id}/grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get what it takes to read a file from the bucket itself
+         * @description The object is sealed: `docs/format.md` says how the key, the salts and the numbers here open it, whole or in part.
+         */
+        post: operations["grant_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{id}/ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a URL that a player or a navigation can use */
+        post: operations["make_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/files/{id}/versions": {
         parameters: {
             query?: never;
@@ -251,6 +288,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/tickets/{ticket}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download by ticket
+         * @description What downloading the file would answer. One range of bytes is served; several, or an invalid one, are answered 416.
+         */
+        get: operations["download_by_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** Look at what a download by ticket would answer */
+        head: operations["inspect_by_ticket"];
+        patch?: never;
+        trace?: never;
+    };
     "/trash": {
         parameters: {
             query?: never;
@@ -309,6 +367,11 @@ export interface components {
             transport: components["schemas"]["Transport"] & unknown;
         };
         /**
+         * @description Whether to show content or to save it.
+         * @enum {string}
+         */
+        Disposition: "inline" | "attachment";
+        /**
          * FileDetails
          * @description The present content of a file.
          */
@@ -324,6 +387,83 @@ export interface components {
             size_bytes: number;
             /** @description The id of the present version; its quoted form is the entity tag of the content. */
             version: string;
+        };
+        /**
+         * Grant
+         * @description All that a client needs to read a version of a file from the bucket and to open it.
+         */
+        Grant: {
+            /** @description The blob's id in hex. */
+            blob_id: string;
+            /** @description SHA-256 over the concatenated SHA-256 of each part, in hex. */
+            content_hash: string;
+            /**
+             * Format: date-time
+             * @description When it stops working; ask for a new grant then.
+             */
+            expires_at: string;
+            /**
+             * Format: uint8
+             * @description The version of the format.
+             */
+            format: number;
+            /** @description The key that opens this version, 32 bytes in hex. */
+            key: string;
+            /** @description How to use it. */
+            method: components["schemas"]["GrantMethod"] & unknown;
+            /** @description The file's name. */
+            name: string;
+            /**
+             * Format: uint64
+             * @description Bytes of the object.
+             */
+            object_size: number;
+            /**
+             * Format: uint32
+             * @description How many parts there are.
+             */
+            part_count: number;
+            /**
+             * Format: uint64
+             * @description The same as a number.
+             */
+            part_size: number;
+            /**
+             * Format: uint8
+             * @description Bytes of plaintext in each part but the last, as a power of two.
+             */
+            part_size_log2: number;
+            /** @description The 24-byte salts of all parts, one after another, in base64. */
+            salts: string;
+            /**
+             * Format: uint64
+             * @description Bytes of plaintext.
+             */
+            size: number;
+            /** @description The content's media type. */
+            type: string;
+            /** @description Reads the object, with `Range` or without. Whoever has it may: keep it as secret as the key. */
+            url: string;
+            /** @description The vault's id in hex, part of what each part is bound to. */
+            vault_id: string;
+            /** @description The version; its quoted form is the entity tag of the content. */
+            version: string;
+        };
+        /**
+         * @description How a URL of the bucket is used.
+         * @enum {string}
+         */
+        GrantMethod: "GET";
+        /**
+         * GrantWanted
+         * @description Which content to grant.
+         */
+        GrantWanted: {
+            /**
+             * @description An older version; without it, the present one.
+             * @example 3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e
+             */
+            version?: string;
         };
         /**
          * Health
@@ -352,6 +492,19 @@ export interface components {
             expires_at: string;
             /** @description The session. */
             session: components["schemas"]["Session"] & unknown;
+        };
+        /**
+         * MadeTicket
+         * @description A URL that needs no session header.
+         */
+        MadeTicket: {
+            /**
+             * Format: date-time
+             * @description When it ends unless it is used.
+             */
+            expires_at: string;
+            /** @description The URL, relative to this origin. It ends with the session, and when it was not used for 60 seconds. */
+            url: string;
         };
         /**
          * NewFolder
@@ -556,6 +709,22 @@ export interface components {
          */
         SessionState: "active";
         /**
+         * TicketWanted
+         * @description What the URL is for.
+         */
+        TicketWanted: {
+            /**
+             * @description Whether to show the content or to save it; without it, to save it. Only images, audio, video, PDF and plain text
+             *     are shown; anything else is saved.
+             */
+            disposition?: components["schemas"]["Disposition"] & unknown;
+            /**
+             * @description An older version; without it, the present one.
+             * @example 3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e
+             */
+            version?: string;
+        };
+        /**
          * @description How the session travels from now on.
          * @enum {string}
          */
@@ -637,7 +806,7 @@ export interface operations {
             /** @description The content. */
             200: {
                 headers: {
-                    /** @description An attachment with the file's name. */
+                    /** @description Whether to save it, and the file's name. */
                     "content-disposition"?: string;
                     /** @description The version's entity tag. */
                     etag?: string;
@@ -650,7 +819,7 @@ export interface operations {
             /** @description Some of the content. */
             206: {
                 headers: {
-                    /** @description An attachment with the file's name. */
+                    /** @description Whether to save it, and the file's name. */
                     "content-disposition"?: string;
                     /** @description Which bytes these are. */
                     "content-range"?: string;
@@ -928,7 +1097,7 @@ export interface operations {
             /** @description The content. */
             200: {
                 headers: {
-                    /** @description An attachment with the file's name. */
+                    /** @description Whether to save it, and the file's name. */
                     "content-disposition"?: string;
                     /** @description The version's entity tag. */
                     etag?: string;
@@ -941,7 +1110,7 @@ export interface operations {
             /** @description Some of the content. */
             206: {
                 headers: {
-                    /** @description An attachment with the file's name. */
+                    /** @description Whether to save it, and the file's name. */
                     "content-disposition"?: string;
                     /** @description Which bytes these are. */
                     "content-range"?: string;
@@ -1027,6 +1196,254 @@ export interface operations {
             };
             /** @description Range Not Satisfiable */
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantWanted"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketWanted"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeTicket"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2855,6 +3272,300 @@ export interface operations {
             };
             /** @description Internal Server Error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_by_ticket: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One range of bytes. */
+                RANGE?: string;
+                /** @description Serve the range of this version only. */
+                "IF-RANGE"?: string;
+                /** @description Serve this version or answer 412. */
+                "IF-MATCH"?: string;
+                /** @description Answer 304 for this version. */
+                "IF-NONE-MATCH"?: string;
+            };
+            path: {
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content. */
+            200: {
+                headers: {
+                    /** @description Whether to save it, and the file's name. */
+                    "content-disposition"?: string;
+                    /** @description The version's entity tag. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Some of the content. */
+            206: {
+                headers: {
+                    /** @description Whether to save it, and the file's name. */
+                    "content-disposition"?: string;
+                    /** @description Which bytes these are. */
+                    "content-range"?: string;
+                    /** @description The version's entity tag. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The client has this version already. */
+            304: {
+                headers: {
+                    /** @description The version's entity tag. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Range Not Satisfiable */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inspect_by_ticket: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 412 for another version. */
+                "IF-MATCH"?: string;
+                /** @description Answer 304 for this version. */
+                "IF-NONE-MATCH"?: string;
+            };
+            path: {
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content. */
+            200: {
+                headers: {
+                    /** @description Whether to save it, and the file's name. */
+                    "content-disposition"?: string;
+                    /** @description The version's entity tag. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Some of the content. */
+            206: {
+                headers: {
+                    /** @description Whether to save it, and the file's name. */
+                    "content-disposition"?: string;
+                    /** @description Which bytes these are. */
+                    "content-range"?: string;
+                    /** @description The version's entity tag. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The client has this version already. */
+            304: {
+                headers: {
+                    /** @description The version's entity tag. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Range Not Satisfiable */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
