@@ -3,5 +3,12 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { include: ["e2e/**/*.test.ts"], root: ".", testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false },
+  test: {
+    include: ["e2e/**/*.test.ts"],
+    root: ".",
+    globalSetup: "e2e/build.ts",
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    fileParallelism: false,
+  },
 });

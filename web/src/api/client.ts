@@ -36,6 +36,11 @@ export async function done(asked: Promise<Answer<unknown>>): Promise<void> {
   await answerOf(asked);
 }
 
+/** Waits for a good answer of this origin to a request without the description's types. */
+export async function reach(asked: Promise<Response>): Promise<Response> {
+  return (await answerOf(asked.then((response) => ({ response })))).response;
+}
+
 async function answerOf<Data>(asked: Promise<Answer<Data>>): Promise<Answer<Data>> {
   const answer = await asked.catch((error: unknown) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
