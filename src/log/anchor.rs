@@ -3,7 +3,9 @@
 //! It lies sealed in Redis and, if `STATE_DIR` is set, in a file there; the process keeps it in memory too. This module
 //! knows its bytes and its file. What an anchor proves is decided in [`super::freshness`].
 
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
@@ -91,10 +93,11 @@ impl AnchorFile {
     /// Replaces the sealed anchor: after a crash at any point the old or the new one is there, whole.
     pub(crate) fn write(&self, sealed: &[u8]) -> io::Result<()> {
         let folder = self.0.parent().expect("the path was made by joining a folder and a name");
-        std::fs::create_dir_all(folder)?;
+        // For this user alone, or the next start's check would refuse the folder.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // Of this process alone: another one may share the folder while it takes over.
         let fresh = self.0.with_extension(format!("{}.new", std::process::id()));
-        let mut file = std::fs::File::create(&fresh)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(sealed)?;
         file.sync_all()?;
         std::fs::rename(&fresh, &self.0)?;
@@ -104,6 +107,8 @@ impl AnchorFile {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -118,6 +123,8 @@ mod tests {
             assert_eq!(file.read().unwrap().as_deref(), Some(sealed));
         }
         assert!(AnchorFile::any_in(&state_dir).unwrap());
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state_dir), mode(&file.0)), (0o700, 0o600));
         let other = AnchorFile::new(&state_dir, VaultId([8; 16]), "catalog");
         assert_eq!(other.read().unwrap(), None);
     }
