@@ -90,9 +90,14 @@ fn request_schemas(document: &Value) -> BTreeSet<String> {
     references.filter_map(|reference| reference.rsplit('/').next().map(str::to_owned)).collect()
 }
 
+/// Says what the framework says in the way that client generators understand.
 fn shorten(value: &mut Value) {
     match value {
         Value::Object(members) => {
+            // A reference with a description of its own: the description stands beside it, too.
+            if let Some(Value::Array(all)) = members.get_mut("allOf") {
+                all.retain(|one| one.as_object().is_none_or(|one| one.keys().ne(["description"])));
+            }
             if let Some(json) = members.remove(FRAMEWORK_JSON) {
                 members.insert("application/json".to_owned(), json);
             }

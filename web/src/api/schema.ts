@@ -364,7 +364,7 @@ export interface components {
              */
             password: string;
             /** @description How the session travels. */
-            transport: components["schemas"]["Transport"] & unknown;
+            transport: components["schemas"]["Transport"];
         };
         /**
          * @description Whether to show content or to save it.
@@ -410,7 +410,7 @@ export interface components {
             /** @description The key that opens this version, 32 bytes in hex. */
             key: string;
             /** @description How to use it. */
-            method: components["schemas"]["GrantMethod"] & unknown;
+            method: components["schemas"]["GrantMethod"];
             /** @description The file's name. */
             name: string;
             /**
@@ -471,7 +471,7 @@ export interface components {
          */
         Health: {
             /** @description What is so. */
-            status: components["schemas"]["HealthState"] & unknown;
+            status: components["schemas"]["HealthState"];
         };
         /**
          * @description That something is so.
@@ -491,7 +491,7 @@ export interface components {
              */
             expires_at: string;
             /** @description The session. */
-            session: components["schemas"]["Session"] & unknown;
+            session: components["schemas"]["Session"];
         };
         /**
          * MadeTicket
@@ -554,11 +554,11 @@ export interface components {
              */
             created_at: string;
             /** @description What only a file has. */
-            file?: components["schemas"]["FileDetails"] & unknown;
+            file?: components["schemas"]["FileDetails"];
             /** @description Its id; it never changes. */
             id: string;
             /** @description What it is. */
-            kind: components["schemas"]["NodeKind"] & unknown;
+            kind: components["schemas"]["NodeKind"];
             /**
              * Format: date-time
              * @description When its content last changed; a folder's is its making.
@@ -684,9 +684,9 @@ export interface components {
              */
             last_seen_at: string;
             /** @description What it may do. */
-            state: components["schemas"]["SessionState"] & unknown;
+            state: components["schemas"]["SessionState"];
             /** @description How it travels. */
-            transport: components["schemas"]["Transport"] & unknown;
+            transport: components["schemas"]["Transport"];
         };
         /**
          * SessionPage
@@ -717,7 +717,7 @@ export interface components {
              * @description Whether to show the content or to save it; without it, to save it. Only images, audio, video, PDF and plain text
              *     are shown; anything else is saved.
              */
-            disposition?: components["schemas"]["Disposition"] & unknown;
+            disposition?: components["schemas"]["Disposition"];
             /**
              * @description An older version; without it, the present one.
              * @example 3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e
