@@ -15,7 +15,8 @@ use lab::{StoreProcess, median, memory, timed, vault_process};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-const IN_FLIGHT: usize = 64;
+/// As many as the vault takes at once.
+const IN_FLIGHT: usize = 16;
 const ROUNDS: usize = 21;
 
 #[tokio::main]

@@ -2,10 +2,9 @@
 //!
 //! A cursor names the last item by what it was sorted by, not by its place: what comes or goes in between neither
 //! repeats nor hides anything else, and the last item itself may be gone. Folders come before files in every order and
-//! both directions. By name a page costs what is on it; by anything else it costs a look at each sibling, and equal
-//! values are in the order of names.
+//! both directions, and equal values are in the order of names. A page costs what is on it.
 
-use std::{cmp::Ordering, ops::Range, str::FromStr};
+use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
 use minicbor::{Decode, Encode};
@@ -14,7 +13,7 @@ use super::{
     codec,
     error::VaultError,
     id::NodeId,
-    index::{Index, Ordered, Rank},
+    index::{Index, Ordered, Rank, SortKey},
     name::FileName,
     node::Node,
 };
@@ -31,22 +30,6 @@ pub struct Page<T> {
     pub next: Option<String>,
     /// Items on all pages together.
     pub total: u64,
-}
-
-/// What a folder's children are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SortKey {
-    /// Natural order of names.
-    #[default]
-    Name,
-    /// Bytes.
-    Size,
-    /// When the content last changed.
-    Modified,
-    /// When the node was made.
-    Created,
-    /// Media type.
-    Kind,
 }
 
 /// An order; its text is the key's name, with `-` before it for the other direction.
@@ -140,7 +123,7 @@ impl Cursor {
     }
 
     fn rank(&self) -> Rank<'_> {
-        Rank { is_file: self.is_file, name: &self.name, id: self.id }
+        Rank { is_file: self.is_file, number: self.number, text: &self.text, name: &self.name, id: self.id }
     }
 }
 
@@ -149,109 +132,36 @@ impl Sort {
     fn listing(self) -> u8 {
         self.key as u8 * 2 + u8::from(self.descending)
     }
-
-    fn number(self, node: &Node) -> u64 {
-        match self.key {
-            SortKey::Size => node.size_bytes(),
-            SortKey::Modified => node.modified_ms(),
-            SortKey::Created => node.created_ms,
-            SortKey::Name | SortKey::Kind => 0,
-        }
-    }
-
-    fn text(self, node: &Node) -> &str {
-        match (self.key, node.file()) {
-            (SortKey::Kind, Some(file)) => file.current.blob.media_type.as_str(),
-            _ => "",
-        }
-    }
 }
 
-/// One page of an ordered list, and the cursor after it.
+/// One page of a list that is sorted by `sort.key`, and the cursor after it.
 pub(super) fn slice<'a>(
     index: &'a Index,
-    list: &'a Ordered,
+    list: &Ordered,
     sort: Sort,
     request: &PageRequest,
 ) -> Result<(Vec<&'a Node>, Option<String>), VaultError> {
     let (limit, cursor) = (request.limit()?, request.cursor(sort.listing())?);
-    let cursor = cursor.as_ref();
-    let files_from = list.folders(index.slots());
+    let (slots, files_from) = (index.slots(), list.folders(index.slots()));
     let mut found: Vec<&Node> = Vec::new();
     for (is_file, part) in [(false, 0..files_from), (true, files_from..list.slots().len())] {
-        if cursor.is_some_and(|cursor| cursor.is_file && !is_file) {
-            continue;
-        }
-        let cursor = cursor.filter(|cursor| cursor.is_file == is_file);
+        let rest = match &cursor {
+            Some(cursor) if cursor.is_file != is_file => if is_file { part } else { part.end..part.end },
+            Some(cursor) if sort.descending => part.start..list.before(slots, cursor.rank()).clamp(part.start, part.end),
+            Some(cursor) => list.up_to(slots, cursor.rank()).clamp(part.start, part.end)..part.end,
+            None => part,
+        };
         // One more than asked for tells whether there is a next page.
         let most = limit + 1 - found.len();
-        let group = Group { index, list, part, sort };
-        found.extend(if sort.key == SortKey::Name {
-            group.by_name(cursor, most)
-        } else {
-            group.by_value(cursor, most)
-        });
+        let nodes = index.nodes(&list.slots()[rest]);
+        if sort.descending { found.extend(nodes.rev().take(most)) } else { found.extend(nodes.take(most)) }
     }
     let next = (found.len() > limit).then(|| {
         let last = found[limit - 1];
-        Cursor::after(sort.listing(), last, sort.number(last), sort.text(last))
+        Cursor::after(sort.listing(), last, sort.key.number(last), sort.key.text(last))
     });
     found.truncate(limit);
     Ok((found, next))
-}
-
-/// The folders or the files of a list.
-struct Group<'a> {
-    index: &'a Index,
-    list: &'a Ordered,
-    part: Range<usize>,
-    sort: Sort,
-}
-
-impl<'a> Group<'a> {
-    /// What of the list is still to come after the cursor, where its names alone decide.
-    fn rest(&self, cursor: Option<&Cursor>) -> Range<usize> {
-        let (slots, Range { start, end }) = (self.index.slots(), self.part.clone());
-        match cursor {
-            Some(cursor) if self.sort.descending => start..self.list.before(slots, cursor.rank()).clamp(start, end),
-            Some(cursor) => self.list.up_to(slots, cursor.rank()).clamp(start, end)..end,
-            None => start..end,
-        }
-    }
-
-    fn by_name(&self, cursor: Option<&Cursor>, most: usize) -> Vec<&'a Node> {
-        let nodes = self.index.nodes(&self.list.slots()[self.rest(cursor)]);
-        if self.sort.descending { nodes.rev().take(most).collect() } else { nodes.take(most).collect() }
-    }
-
-    fn by_value(&self, cursor: Option<&Cursor>, most: usize) -> Vec<&'a Node> {
-        let named_after = self.rest(cursor);
-        let nodes = self.part.clone().zip(self.index.nodes(&self.list.slots()[self.part.clone()]));
-        let mut keys: Vec<(u64, &str, usize, &Node)> = nodes
-            .map(|(at, node)| (self.sort.number(node), self.sort.text(node), at, node))
-            .filter(|(number, text, at, _)| {
-                let Some(cursor) = cursor else { return true };
-                match self.directed((*number, *text).cmp(&(cursor.number, &cursor.text))) {
-                    Ordering::Less => false,
-                    Ordering::Equal => named_after.contains(at),
-                    Ordering::Greater => true,
-                }
-            })
-            .collect();
-        let compare = |a: &(u64, &str, usize, &Node), b: &(u64, &str, usize, &Node)| {
-            self.directed((a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)))
-        };
-        if keys.len() > most {
-            keys.select_nth_unstable_by(most, compare);
-            keys.truncate(most);
-        }
-        keys.sort_unstable_by(compare);
-        keys.into_iter().map(|(.., node)| node).collect()
-    }
-
-    fn directed(&self, ordering: Ordering) -> Ordering {
-        if self.sort.descending { ordering.reverse() } else { ordering }
-    }
 }
 
 #[cfg(test)]
@@ -288,9 +198,9 @@ mod tests {
     }
 
     fn page<'a>(book: &'a Book, sort: &str, cursor: Option<&str>, limit: usize) -> (Vec<&'a Node>, Option<String>) {
-        let (index, sort) = (&book.catalog.index, sort.parse().unwrap());
+        let (index, sort) = (&book.catalog.index, sort.parse::<Sort>().unwrap());
         let request = PageRequest { cursor: cursor.map(str::to_owned), limit };
-        slice(index, index.children_of(NodeId::ROOT), sort, &request).unwrap()
+        index.children_by(NodeId::ROOT, sort.key, |list| slice(index, list, sort, &request)).unwrap()
     }
 
     fn all(book: &Book, sort: &str, limit: usize) -> Vec<NodeId> {
@@ -314,7 +224,7 @@ mod tests {
             let index = &book.catalog.index;
             let mut expected: Vec<&Node> = index.children(NodeId::ROOT).collect();
             expected.sort_by(|a, b| {
-                let of = |node: &&Node| (sort.number(node), sort.text(node).to_owned(), node.name.clone());
+                let of = |node: &&Node| (sort.key.number(node), sort.key.text(node).to_owned(), node.name.clone());
                 let by_value = of(a).cmp(&of(b));
                 let by_value = if sort.descending { by_value.reverse() } else { by_value };
                 b.is_folder().cmp(&a.is_folder()).then(by_value)
@@ -336,6 +246,29 @@ mod tests {
             book.commit(gone.into_iter().map(|id| Operation::Trash { id }).collect());
             let (rest, _) = page(&book, sort, next.as_deref(), MAX_PAGE);
             assert_eq!(rest.iter().map(|node| node.id).collect::<Vec<_>>(), whole[20..], "{sort}");
+        }
+    }
+
+    #[test]
+    fn a_kept_order_follows_every_change() {
+        let mut book = book();
+        let id = |number: u8| NodeId::from_bytes([number; 16]);
+        let changes = [
+            vec![Operation::Trash { id: id(100) }, Operation::Trash { id: id(1) }],
+            vec![Operation::AddVersion { file: id(101), blob: fixture::blob(900, 3) }],
+            vec![Operation::Restore { id: id(100), parent: NodeId::ROOT, name: name("back") }],
+            vec![Operation::Rename { id: id(102), name: name("f100") }],
+            vec![Operation::Move { id: id(103), parent: id(2), name: name("away") }],
+            vec![Operation::CreateFolder { id: id(90), parent: NodeId::ROOT, name: name("new") }],
+        ];
+        for change in changes {
+            book.now_ms += 1;
+            book.commit(change);
+            let index = &book.catalog.index;
+            for key in [SortKey::Size, SortKey::Modified] {
+                let anew = index.children_of(NodeId::ROOT).sorted_by(index.slots(), key);
+                index.children_by(NodeId::ROOT, key, |kept| assert_eq!(kept.slots(), anew.slots(), "{key:?}"));
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use super::{
     catalog::Catalog,
     error::VaultError,
     id::{NodeId, VersionId},
-    index::Place,
+    index::{Ordered, Place},
     node::{Node, Version},
     page::{self, Cursor, Page, PageRequest, Sort},
     view::{NodeView, Stats, VersionView},
@@ -39,17 +39,19 @@ impl Catalog {
         if !self.visible(folder)?.is_folder() {
             return Err(VaultError::NotAFolder);
         }
-        let list = self.index.children_of(folder);
-        let (nodes, next) = page::slice(&self.index, list, sort, request)?;
-        let items = nodes.into_iter().map(|node| self.view_of(node)).collect();
-        Ok(Page { items, next, total: list.slots().len() as u64 })
+        self.index.children_by(folder, sort.key, |list| self.page_of(list, sort, request))
     }
 
     /// A page of the starred nodes that are not in the trash.
     pub(super) fn starred_page(&self, sort: Sort, request: &PageRequest) -> Result<Page<NodeView>, VaultError> {
         let is_live = |node: &Node| self.index.place(node) == Place::Live;
-        let list = self.index.starred().filtered(self.index.slots(), is_live);
-        let (nodes, next) = page::slice(&self.index, &list, sort, request)?;
+        let slots = self.index.slots();
+        let list = self.index.starred().filtered(slots, is_live).sorted_by(slots, sort.key);
+        self.page_of(&list, sort, request)
+    }
+
+    fn page_of(&self, list: &Ordered, sort: Sort, request: &PageRequest) -> Result<Page<NodeView>, VaultError> {
+        let (nodes, next) = page::slice(&self.index, list, sort, request)?;
         let items = nodes.into_iter().map(|node| self.view_of(node)).collect();
         Ok(Page { items, next, total: list.slots().len() as u64 })
     }

@@ -8,6 +8,9 @@
 //! `memmove` of at most 4 bytes for each sibling when one is added or goes. Nodes in the trash stay out of their
 //! parent's list, so their names are free; nodes below them are not touched at all.
 //!
+//! The children by another property than their names are sorted when somebody asks for a page, and that order is then
+//! kept in step like every other until other folders are asked for: who pages through a large folder waits once.
+//!
 //! It does not know which changes make sense (`propose.rs`), nor what is allowed to follow what (`apply.rs`).
 
 mod order;
@@ -18,9 +21,11 @@ use std::{
 };
 
 use hashbrown::HashTable;
+use parking_lot::Mutex;
 
 use crate::crypto::BlobId;
 
+pub use self::order::SortKey;
 pub(super) use self::order::{Ordered, Rank, Slots};
 use super::{
     blob::MediaType,
@@ -32,6 +37,9 @@ use super::{
 /// Distinct media types that are kept once for all; more are kept with each file.
 const MAX_SHARED_MEDIA_TYPES: usize = 1024;
 
+/// Orders other than by name that are kept, each of one folder: 4 bytes for each node in it.
+const MAX_KEPT_ORDERS: usize = 2;
+
 /// All nodes and what follows from them.
 pub(super) struct Index {
     slots: Slots,
@@ -39,6 +47,8 @@ pub(super) struct Index {
     by_id: HashTable<u32>,
     by_blob: HashTable<BlobUse>,
     children: HashMap<u32, Ordered>,
+    /// Folders' children in other orders, the last asked for last.
+    kept_orders: Mutex<Vec<(u32, Ordered)>>,
     starred: Ordered,
     /// Roots of the trash, by time.
     trash: BTreeSet<(u64, NodeId)>,
@@ -80,6 +90,7 @@ impl Index {
             by_id: HashTable::new(),
             by_blob: HashTable::new(),
             children: HashMap::new(),
+            kept_orders: Mutex::default(),
             starred: Ordered::default(),
             trash: BTreeSet::new(),
             discarded: BTreeSet::new(),
@@ -161,6 +172,23 @@ impl Index {
         self.slot(folder).and_then(|slot| self.children.get(&slot)).unwrap_or(&NONE)
     }
 
+    /// Reads the same list in any order.
+    pub(super) fn children_by<R>(&self, folder: NodeId, key: SortKey, read: impl FnOnce(&Ordered) -> R) -> R {
+        let (by_name, slot) = (self.children_of(folder), self.slot(folder));
+        let Some(slot) = slot.filter(|_| key != SortKey::Name) else { return read(by_name) };
+        let mut kept = self.kept_orders.lock();
+        let found = kept.iter().position(|(folder, order)| (*folder, order.key()) == (slot, key));
+        let order = match found {
+            Some(at) => kept.remove(at),
+            None => (slot, by_name.sorted_by(&self.slots, key)),
+        };
+        if kept.len() == MAX_KEPT_ORDERS {
+            kept.remove(0);
+        }
+        kept.push(order);
+        read(&kept[kept.len() - 1].1)
+    }
+
     /// The starred nodes in the same order, wherever they stand.
     pub(super) fn starred(&self) -> &Ordered {
         &self.starred
@@ -169,7 +197,7 @@ impl Index {
     /// The nodes in these slots.
     pub(super) fn nodes<'a>(
         &'a self,
-        slots: &'a [u32],
+        slots: &[u32],
     ) -> impl DoubleEndedIterator<Item = &'a Node> + ExactSizeIterator {
         slots.iter().map(|slot| self.slots.get(*slot).expect("a list names only slots that are in use"))
     }
@@ -272,6 +300,9 @@ impl Index {
                     if siblings.slots().is_empty() {
                         self.children.remove(&parent);
                     }
+                    for (_, order) in self.kept_orders.get_mut().iter_mut().filter(|(folder, _)| *folder == parent) {
+                        order.remove(&self.slots, slot);
+                    }
                 }
             }
             Standing::Trashed { since_ms } => _ = self.trash.remove(&(since_ms, id)),
@@ -297,6 +328,9 @@ impl Index {
             Standing::Live => {
                 if let Some(parent) = self.slot(node.parent) {
                     self.children.entry(parent).or_default().insert(&self.slots, slot);
+                    for (_, order) in self.kept_orders.get_mut().iter_mut().filter(|(folder, _)| *folder == parent) {
+                        order.insert(&self.slots, slot);
+                    }
                 }
             }
             Standing::Trashed { since_ms } => _ = self.trash.insert((since_ms, id)),

@@ -1,4 +1,4 @@
-//! Sorted lists of nodes: folders before files, each in natural order of names.
+//! Sorted lists of nodes: folders before files, each by one property, and equals in natural order of names.
 //!
 //! A list holds 4-byte slots and compares through the nodes in them, so it costs 4 bytes for each node.
 
@@ -31,84 +31,145 @@ impl Slots {
     }
 }
 
-/// What a list is sorted by. Within a folder names are unique; among the starred the id decides between equal names.
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SortKey {
+    /// Natural order of names.
+    #[default]
+    Name,
+    /// Bytes.
+    Size,
+    /// When the content last changed.
+    Modified,
+    /// When the node was made.
+    Created,
+    /// Media type.
+    Kind,
+}
+
+impl SortKey {
+    /// A size or a time.
+    pub(in crate::vault) fn number(self, node: &Node) -> u64 {
+        match self {
+            Self::Size => node.size_bytes(),
+            Self::Modified => node.modified_ms(),
+            Self::Created => node.created_ms,
+            Self::Name | Self::Kind => 0,
+        }
+    }
+
+    /// A media type.
+    pub(in crate::vault) fn text(self, node: &Node) -> &str {
+        match (self, node.file()) {
+            (Self::Kind, Some(file)) => file.current.blob.media_type.as_str(),
+            _ => "",
+        }
+    }
+}
+
+/// Where a node stands in a list, by everything that an order looks at. Within a folder names are unique; among the
+/// starred the id decides between equal names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::vault) struct Rank<'a> {
     pub(in crate::vault) is_file: bool,
+    pub(in crate::vault) number: u64,
+    pub(in crate::vault) text: &'a str,
     pub(in crate::vault) name: &'a FileName,
     pub(in crate::vault) id: NodeId,
 }
 
 impl<'a> Rank<'a> {
     /// The rank of a node.
-    pub(in crate::vault) fn of(node: &'a Node) -> Self {
-        Self { is_file: !node.is_folder(), name: &node.name, id: node.id }
+    pub(in crate::vault) fn of(node: &'a Node, key: SortKey) -> Self {
+        let (number, text) = (key.number(node), key.text(node));
+        Self { is_file: !node.is_folder(), number, text, name: &node.name, id: node.id }
     }
 }
 
 /// A sorted list of slots.
 #[derive(Default)]
-pub(in crate::vault) struct Ordered(Vec<u32>);
+pub(in crate::vault) struct Ordered {
+    key: SortKey,
+    slots: Vec<u32>,
+}
 
 impl Ordered {
-    /// A list of nothing.
+    /// A list of nothing, by name.
     pub(super) const fn empty() -> Self {
-        Self(Vec::new())
+        Self { key: SortKey::Name, slots: Vec::new() }
+    }
+
+    /// What it is sorted by.
+    pub(super) fn key(&self) -> SortKey {
+        self.key
     }
 
     /// The slots in order.
     pub(in crate::vault) fn slots(&self) -> &[u32] {
-        &self.0
+        &self.slots
+    }
+
+    /// The nodes of this list, which **must** be by name, in another order.
+    pub(in crate::vault) fn sorted_by(&self, slots: &Slots, key: SortKey) -> Self {
+        let keyed = self.slots.iter().filter_map(|slot| {
+            let node = slots.get(*slot)?;
+            Some((!node.is_folder(), key.number(node), key.text(node), *slot))
+        });
+        let mut keyed: Vec<_> = keyed.collect();
+        // Equals keep the order of names, without a look at them.
+        keyed.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
+        Self { key, slots: keyed.into_iter().map(|(.., slot)| slot).collect() }
     }
 
     /// The same order without the nodes that don't pass.
     pub(in crate::vault) fn filtered(&self, slots: &Slots, passes: impl Fn(&Node) -> bool) -> Self {
-        Self(self.0.iter().copied().filter(|slot| slots.get(*slot).is_some_and(&passes)).collect())
+        let passing = self.slots.iter().copied().filter(|slot| slots.get(*slot).is_some_and(&passes));
+        Self { key: self.key, slots: passing.collect() }
     }
 
     /// How many folders there are; they come first.
     pub(in crate::vault) fn folders(&self, slots: &Slots) -> usize {
-        self.0.partition_point(|slot| slots.get(*slot).is_some_and(Node::is_folder))
+        self.slots.partition_point(|slot| slots.get(*slot).is_some_and(Node::is_folder))
     }
 
     /// How many nodes come before this rank.
     pub(in crate::vault) fn before(&self, slots: &Slots, rank: Rank<'_>) -> usize {
         // A restored snapshot and most uploads come in order.
-        if self.0.last().is_none_or(|last| compare(slots, *last, rank).is_lt()) {
-            return self.0.len();
+        if self.slots.last().is_none_or(|last| self.compare(slots, *last, rank).is_lt()) {
+            return self.slots.len();
         }
-        self.0.partition_point(|slot| compare(slots, *slot, rank).is_lt())
+        self.slots.partition_point(|slot| self.compare(slots, *slot, rank).is_lt())
     }
 
     /// How many nodes come before this rank or at it.
     pub(in crate::vault) fn up_to(&self, slots: &Slots, rank: Rank<'_>) -> usize {
-        self.0.partition_point(|slot| compare(slots, *slot, rank).is_le())
+        self.slots.partition_point(|slot| self.compare(slots, *slot, rank).is_le())
     }
 
-    /// The slot of the folder or file of that name.
+    /// The slot of the folder or file of that name, in a list by name.
     pub(super) fn find(&self, slots: &Slots, name: &FileName) -> Option<u32> {
         [false, true].into_iter().find_map(|is_file| {
-            let at = self.before(slots, Rank { is_file, name, id: NodeId::ROOT });
-            let slot = *self.0.get(at)?;
+            let at = self.before(slots, Rank { is_file, number: 0, text: "", name, id: NodeId::ROOT });
+            let slot = *self.slots.get(at)?;
             slots.get(slot).filter(|node| node.name == *name).map(|_| slot)
         })
     }
 
     pub(super) fn insert(&mut self, slots: &Slots, slot: u32) {
-        let Some(rank) = slots.get(slot).map(Rank::of) else { return };
-        let at = self.before(slots, rank);
-        self.0.insert(at, slot);
+        let Some(node) = slots.get(slot) else { return };
+        let at = self.before(slots, Rank::of(node, self.key));
+        self.slots.insert(at, slot);
     }
 
     pub(super) fn remove(&mut self, slots: &Slots, slot: u32) {
-        let Some(rank) = slots.get(slot).map(Rank::of) else { return };
-        let at = self.before(slots, rank);
-        if self.0.get(at) == Some(&slot) {
-            self.0.remove(at);
+        let Some(node) = slots.get(slot) else { return };
+        let at = self.before(slots, Rank::of(node, self.key));
+        if self.slots.get(at) == Some(&slot) {
+            self.slots.remove(at);
         }
     }
-}
 
-fn compare(slots: &Slots, slot: u32, rank: Rank<'_>) -> Ordering {
-    slots.get(slot).map_or(Ordering::Less, |node| Rank::of(node).cmp(&rank))
+    fn compare(&self, slots: &Slots, slot: u32, rank: Rank<'_>) -> Ordering {
+        slots.get(slot).map_or(Ordering::Less, |node| Rank::of(node, self.key).cmp(&rank))
+    }
 }
