@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coffer::crypto::{BlobId, BlobShape, Dek, Geometry, VaultId, random, seal_part};
-use coffer::store::{CompletedPart, Store};
+use coffer::store::{CompletedPart, Payload, Store};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lab::kit::coffer::Login;
-use lab::{StoreProcess, cpu_seconds, median, memory, timed, vault_process};
+use lab::{Cost, StoreProcess, memory, metered, timed, vault_process};
 use reqwest::Method;
 
 const MIB: u64 = 1 << 20;
@@ -68,37 +68,41 @@ fn sealing(part: &[u8]) {
 
 async fn large(store: &StoreProcess, login: &Login, part: &Bytes, size: u64) {
     let plain = store.client();
-    let (mut up, mut down) = (vec![], vec![]);
-    let cpu = cpu_seconds(vault_process());
+    let mut costs: [Vec<Cost>; 5] = Default::default();
     let rounds = number("BENCH_ROUNDS", 3);
     for round in 0..rounds {
         let key = format!("large-{round}");
-        let ((), put) = timed(put(&plain, &key, part, size)).await;
-        let (file, upload) = timed(upload(login, &key, part, size)).await;
-        let ((), get) = timed(get(&plain, &key, size)).await;
-        let ((), download) = timed(download(login, &file, size)).await;
-        println!(
-            "round {round}: plain up {}, gateway up {}, plain down {}, gateway down {}",
-            rate(size, put),
-            rate(size, upload),
-            rate(size, get),
-            rate(size, download)
-        );
-        up.push(put.as_secs_f64() / upload.as_secs_f64());
-        down.push(get.as_secs_f64() / download.as_secs_f64());
+        let (_, put_unhashed) = metered(store, put(&plain, "unhashed", part, size, Payload::Sealed)).await;
+        let (_, put_plain) = metered(store, put(&plain, &key, part, size, Payload::Hashed)).await;
+        let (file, upload) = metered(store, upload(login, &key, part, size)).await;
+        let (_, get_plain) = metered(store, get(&plain, &key, size)).await;
+        let (_, download) = metered(store, download(login, &file, size)).await;
+        for (all, cost) in costs.iter_mut().zip([put_plain, put_unhashed, upload, get_plain, download]) {
+            all.push(cost);
+        }
     }
-    println!("gateway / plain, median of {rounds}: up {:.2}, down {:.2}", median(up), median(down));
-    let spent = cpu_seconds(vault_process()) - cpu;
-    println!("the vault's CPU for each GiB up and down: {:.2} s", spent / rounds as f64 / (size >> 30).max(1) as f64);
+    let names = ["plain up", "plain up, body not in the signature", "gateway up", "plain down", "gateway down"];
+    let [put, put_unhashed, upload, get, download] = costs.map(|all| Cost::median(&all));
+    for (name, cost) in names.iter().zip([put, put_unhashed, upload, get, download]) {
+        println!("{name}: {}, {}", rate(size, cost.wall), cost.cpu(size as f64 / f64::from(1 << 30)));
+    }
+    let ratio = |plain: Cost, gateway: Cost| plain.wall.as_secs_f64() / gateway.wall.as_secs_f64();
+    println!(
+        "gateway / plain, medians of {rounds}: up {:.2} (body not in the signature: {:.2}), down {:.2}",
+        ratio(put, upload),
+        ratio(put_unhashed, upload),
+        ratio(get, download)
+    );
 }
 
-async fn put(store: &Store, key: &str, part: &Bytes, size: u64) {
+async fn put(store: &Store, key: &str, part: &Bytes, size: u64, payload: Payload) {
     let id = store.create_multipart(key).await.unwrap();
     let numbers = stream::iter(1..=u32::try_from(size / PART).unwrap());
     let parts = numbers.map(|number| {
         let (id, body) = (&id, part.clone());
         async move {
-            store.upload_part(key, id, number, body).await.map(|etag| CompletedPart { number, etag, sha256: None })
+            let etag = store.upload_part(key, id, number, body, payload).await;
+            etag.map(|etag| CompletedPart { number, etag, sha256: None })
         }
     });
     let parts: Vec<_> = parts.buffered(IN_FLIGHT).try_collect().await.unwrap();

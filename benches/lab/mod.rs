@@ -109,8 +109,46 @@ pub(crate) fn memory(process: u32, field: &str) -> u64 {
     kib.parse::<u64>().expect("a number") * 1024
 }
 
+/// What some work took: time, and CPU seconds of the three processes.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) wall: Duration,
+    client: f64,
+    vault: f64,
+    store: f64,
+}
+
+impl Cost {
+    /// The middle of some, each number by itself.
+    pub(crate) fn median(all: &[Self]) -> Self {
+        let middle = |of: fn(&Self) -> f64| median(all.iter().map(of).collect());
+        Self {
+            wall: Duration::from_secs_f64(middle(|cost| cost.wall.as_secs_f64())),
+            client: middle(|cost| cost.client),
+            vault: middle(|cost| cost.vault),
+            store: middle(|cost| cost.store),
+        }
+    }
+
+    /// The CPU seconds for each of `units` in words.
+    pub(crate) fn cpu(&self, units: f64) -> String {
+        let [client, vault, store] = [self.client, self.vault, self.store].map(|seconds| seconds / units);
+        format!("CPU for each GiB: client {client:.2} s, vault {vault:.2} s, store {store:.2} s")
+    }
+}
+
+/// What some work takes.
+pub(crate) async fn metered<T>(store: &StoreProcess, work: impl Future<Output = T>) -> (T, Cost) {
+    let processes = [std::process::id(), vault_process(), store.process.id()];
+    let before = processes.map(cpu_seconds);
+    let (done, wall) = timed(work).await;
+    let after = processes.map(cpu_seconds);
+    let [client, vault, store] = [0, 1, 2].map(|i| after[i] - before[i]);
+    (done, Cost { wall, client, vault, store })
+}
+
 /// CPU seconds that a process has used, its own and the kernel's for it.
-pub(crate) fn cpu_seconds(process: u32) -> f64 {
+fn cpu_seconds(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
     let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
     let ticks: f64 = fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum();

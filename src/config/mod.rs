@@ -19,7 +19,7 @@ pub use clock::Clock;
 pub use env_file::{EnvFileError, parse_env_file};
 pub use network::{Network, NotANetwork};
 pub use report::{Finding, Report, Severity};
-pub use rules::{EXAMPLE_ENV_FILE, check_password};
+pub use rules::{EXAMPLE_ENV_FILE, check_password, is_loopback};
 pub use secret::{RootSecret, Secret};
 pub use settings::{
     Config, Endpoint, HttpConfig, LogConfig, OwnerConfig, Password, RedisConfig, SessionConfig, StoreConfig,

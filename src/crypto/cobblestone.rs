@@ -31,7 +31,8 @@ pub const PART_HEADER: usize = SALT + COMMITMENT;
 pub type Salt = [u8; SALT];
 
 pub(super) const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
-const TAG: usize = 16;
+/// Length of a chunk's tag in bytes.
+pub(super) const TAG: usize = 16;
 const COMMITMENT: usize = 32;
 const NONCE: usize = 12;
 /// Chunks are numbered below this.
@@ -75,10 +76,24 @@ impl Message {
         out.reserve(sealed_len(plaintext.len() as u64) as usize);
         out.extend_from_slice(&self.header);
         let (full, last) = plaintext.as_chunks::<CHUNK_PLAIN>();
-        for (index, chunk) in full.iter().enumerate() {
-            self.seal_chunk(index as u64, chunk, out);
+        for (index, chunk) in full.iter().map(<[u8; CHUNK_PLAIN]>::as_slice).chain([last]).enumerate() {
+            let start = out.len();
+            out.extend_from_slice(chunk);
+            let tag = self.seal_chunk(index as u64, &mut out[start..]);
+            out.extend_from_slice(&tag);
         }
-        self.seal_chunk(full.len() as u64, last, out);
+    }
+
+    /// Seals a message where it lies: room for the header, then chunks of plaintext, each with room for its tag. Each
+    /// chunk is shown to `see` just before.
+    pub(super) fn seal_in_place(&self, message: &mut [u8], mut see: impl FnMut(&[u8])) {
+        let (header, chunks) = message.split_at_mut(PART_HEADER);
+        header.copy_from_slice(&self.header);
+        for (index, chunk) in chunks.chunks_mut(CHUNK_SEALED).enumerate() {
+            let (text, tag) = chunk.split_last_chunk_mut().expect("every chunk has room for its tag");
+            see(text);
+            *tag = self.seal_chunk(index as u64, text);
+        }
     }
 
     /// Opens a sealed chunk in place and returns the length of its plaintext, which is at the front.
@@ -112,14 +127,11 @@ impl Message {
         Ok(plaintext)
     }
 
-    fn seal_chunk(&self, index: u64, chunk: &[u8], out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(chunk);
-        let tag = self
-            .cipher
-            .encrypt_inout_detached((&self.nonce(index)).into(), &[], (&mut out[start..]).into())
-            .expect("a chunk is far below AES-GCM's limit");
-        out.extend_from_slice(&tag);
+    fn seal_chunk(&self, index: u64, text: &mut [u8]) -> [u8; TAG] {
+        self.cipher
+            .encrypt_inout_detached((&self.nonce(index)).into(), &[], text.into())
+            .expect("a chunk is far below AES-GCM's limit")
+            .into()
     }
 
     fn nonce(&self, index: u64) -> [u8; NONCE] {

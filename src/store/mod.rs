@@ -34,13 +34,13 @@ use aws_sdk_s3::config::{
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use url::Url;
 
-use crate::config::{Endpoint, StoreConfig};
+use crate::config::{Endpoint, StoreConfig, is_loopback};
 
 pub use abilities::{Abilities, PartChecksum};
 pub use answer::MAX_ANSWER_BYTES;
 pub use error::StoreError;
 pub use list::ObjectSummary;
-pub use multipart::{CompletedPart, MultipartId, MultipartSummary, PartSummary};
+pub use multipart::{CompletedPart, MultipartId, MultipartSummary, PartSummary, Payload};
 pub use object::ObjectHead;
 pub use range::RangeBody;
 
@@ -63,6 +63,8 @@ pub struct Store {
     prefix: Arc<str>,
     attempt_timeout: Duration,
     abilities: Arc<OnceLock<Abilities>>,
+    /// Nothing lies between the vault and its bucket but the kernel.
+    is_loopback: bool,
 }
 
 impl Store {
@@ -80,6 +82,7 @@ impl Store {
             prefix: config.prefix.as_str().into(),
             attempt_timeout: Duration::from_secs(config.request_timeout_secs),
             abilities: Arc::default(),
+            is_loopback: is_loopback(endpoint),
         }
     }
 
@@ -115,7 +118,7 @@ fn client(config: &StoreConfig, endpoint: &Url) -> Client {
         .credentials_provider(credentials)
         .http_client(http)
         // R2 and B2 refuse the SDK's default CRC32, Garage its trailers over plain HTTP. The signature covers
-        // SHA-256 of every body that is sent, so a checksum beside it would add nothing.
+        // SHA-256 of every body that crosses a network, so a checksum beside it would add nothing.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // The SDK's own retries forget that an earlier attempt may still arrive; see `retry`.

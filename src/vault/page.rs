@@ -146,8 +146,16 @@ pub(super) fn slice<'a>(
     let mut found: Vec<&Node> = Vec::new();
     for (is_file, part) in [(false, 0..files_from), (true, files_from..list.slots().len())] {
         let rest = match &cursor {
-            Some(cursor) if cursor.is_file != is_file => if is_file { part } else { part.end..part.end },
-            Some(cursor) if sort.descending => part.start..list.before(slots, cursor.rank()).clamp(part.start, part.end),
+            Some(cursor) if cursor.is_file != is_file => {
+                if is_file {
+                    part
+                } else {
+                    part.end..part.end
+                }
+            }
+            Some(cursor) if sort.descending => {
+                part.start..list.before(slots, cursor.rank()).clamp(part.start, part.end)
+            }
             Some(cursor) => list.up_to(slots, cursor.rank()).clamp(part.start, part.end)..part.end,
             None => part,
         };

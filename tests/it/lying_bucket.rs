@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coffer::store::{CompletedPart, MAX_ANSWER_BYTES, MultipartId, RangeBody, Store, StoreError};
+use coffer::store::{CompletedPart, MAX_ANSWER_BYTES, MultipartId, Payload, RangeBody, Store, StoreError};
 
 use crate::kit::lying_bucket::{ACCESS_KEY_ID, Lie, LyingBucket, answer, config};
 
@@ -154,7 +154,7 @@ async fn a_write_is_confirmed_only_by_an_entity_tag() {
     for outcome in [
         store.put("blob/x", body.clone()).await.err(),
         store.create_multipart("blob/x").await.err(),
-        store.upload_part("blob/x", &id, 1, body).await.err(),
+        store.upload_part("blob/x", &id, 1, body, Payload::Sealed).await.err(),
         store.complete_multipart("blob/x", &id, &[part]).await.err(),
         store.list_parts("blob/x", &id).await.err(),
         store.list_multiparts("blob/").await.err(),

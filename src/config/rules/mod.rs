@@ -81,7 +81,7 @@ fn switch(variable: &str, text: Option<&str>, default: bool, report: &mut Report
 }
 
 /// Whether a URL's host is this machine whatever the network says.
-fn is_loopback(url: &url::Url) -> bool {
+pub fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::config::{Clock, Endpoint, Report, Secret, StoreConfig};
 
-use super::{Abilities, CompletedPart, Store, StoreError};
+use super::{Abilities, CompletedPart, Payload, Store, StoreError};
 use bare::BareClient;
 
 /// A bucket's clock may be this far from ours before its owner is told.
@@ -178,7 +178,7 @@ impl Asked<'_> {
     async fn multipart(&mut self) -> Result<bool, StoreError> {
         let key = self.key("parts");
         let id = self.store.create_multipart(&key).await?;
-        let etag = self.store.upload_part(&key, &id, 1, Bytes::from_static(CONTENT)).await?;
+        let etag = self.store.upload_part(&key, &id, 1, Bytes::from_static(CONTENT), Payload::Hashed).await?;
         let listed = self.store.list_parts(&key, &id).await?;
         let wrong = CompletedPart { number: 1, etag: "\"00000000000000000000000000000000\"".to_owned(), sha256: None };
         self.probe.abilities.refuses_wrong_part =

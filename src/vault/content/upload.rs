@@ -1,4 +1,4 @@
-//! From a client to the bucket: parts are filled, sealed and sent, one of each at a time.
+//! From a client to the bucket: while one part fills, others are sealed and sent.
 
 use std::pin::{Pin, pin};
 use std::{io, mem};
@@ -8,19 +8,18 @@ use futures_util::{Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::crypto::{BlobId, ContentHash, Dek, Geometry, PartContext, Purpose, Salt, seal_part, sha256};
-use crate::store::{CompletedPart, MultipartId, Store, StoreError};
+use crate::crypto::{BlobId, ContentHash, Dek, Geometry, PartContext, PlainPart, Purpose, Salt, SealedPart};
+use crate::store::{CompletedPart, MultipartId, Payload, Store, StoreError};
 use crate::vault::blob::{MediaType, Salts, SealedBlob};
 
 use super::{ContentError, Contents, Declared, media, object_key};
 
-/// Parts of memory that one upload holds at most: one that fills, and [`SENT_AT_ONCE`] that are sealed and sent. While
-/// a part is sealed it is in memory twice, and the filling waits.
+/// Parts of memory that one upload holds at most: one that fills, and [`SENT_AT_ONCE`] that are sealed and sent.
 pub const PARTS_IN_MEMORY: usize = 1 + SENT_AT_ONCE;
 
-/// Sealed parts on their way at once.
-const SENT_AT_ONCE: usize = 2;
-/// Where a part begins to grow when nobody said how long it will be.
+/// Parts that are being sealed or sent at once.
+const SENT_AT_ONCE: usize = 3;
+/// The first buffer of a part when nobody said how long it will be; the next one holds a whole part.
 const FIRST_CAPACITY: usize = 64 * 1024;
 /// From here on a buffer is a mapping of its own.
 const LARGE_BYTES: usize = 1 << 20;
@@ -59,22 +58,21 @@ impl Contents {
         let contradiction = |_| ContentError::WrongMediaType {
             declared: declared.media_type.clone().unwrap_or_else(MediaType::unknown),
         };
-        let media_type = media::check(declared.media_type.as_ref(), &first.plain).map_err(contradiction)?;
-        let mut sealing = Sealing::new(self, geometry);
+        let media_type = media::check(declared.media_type.as_ref(), first.plain.start()).map_err(contradiction)?;
+        let draft = Draft::new(self, geometry);
         if first.is_final {
-            let sealed = sealing.seal(first, None).await?;
-            self.store.put(&object_key(sealing.id), sealed.bytes.into()).await?;
-            return Ok(sealing.finish(self, parts.taken, media_type));
+            let sealed = first.seal(&draft, 0).await?;
+            self.store.put(&object_key(draft.id), sealed.bytes.into()).await?;
+            return Ok(draft.finish(self, [(sealed.salt, sealed.plain_sha256)], parts.taken, media_type));
         }
-        let multipart = Multipart::create(&self.store, object_key(sealing.id)).await?;
-        self.send_parts(parts, first, sealing, multipart, media_type).await
+        let multipart = Multipart::create(&self.store, draft).await?;
+        self.send_parts(parts, first, multipart, media_type).await
     }
 
     async fn send_parts<S>(
         &self,
         mut parts: Parts<'_, S>,
         first: Filled,
-        mut sealing: Sealing,
         mut multipart: Multipart,
         media_type: MediaType,
     ) -> Result<SealedBlob, ContentError>
@@ -85,20 +83,20 @@ impl Contents {
             let mut part = first;
             loop {
                 let is_final = part.is_final;
-                let used = multipart.free_buffer().await?;
-                let sealed = sealing.seal(part, used).await?;
-                multipart.send(sealed.bytes);
+                multipart.send(part);
                 if is_final {
                     return multipart.all_sent().await;
                 }
-                part = parts.fill(sealed.plain).await?;
+                let used = multipart.free_buffer().await?;
+                part = parts.fill(used).await?;
             }
         };
         if let Err(error) = sent.await {
             multipart.abort().await;
             return Err(error);
         }
-        let blob = sealing.finish(self, parts.taken, media_type);
+        let sealed = multipart.sent.iter().map(|part| (part.salt, part.plain_sha256));
+        let blob = multipart.draft.finish(self, sealed, parts.taken, media_type);
         match multipart.complete().await {
             Ok(()) => {}
             Err(error) if error.is_definite() => {
@@ -144,15 +142,15 @@ fn buffer(bytes: usize) -> Vec<u8> {
 }
 
 struct Filled {
-    plain: Vec<u8>,
+    plain: PlainPart,
     is_final: bool,
 }
 
 impl<S: Stream<Item = io::Result<Bytes>> + Send> Parts<'_, S> {
-    /// Fills the next part into `plain`. A part is the last one when the body ends with it, which takes a look at what
-    /// follows a full part.
-    async fn fill(&mut self, mut plain: Vec<u8>) -> Result<Filled, ContentError> {
-        plain.clear();
+    /// Fills the next part into a used buffer. A part is the last one when the body ends with it, which takes a look at
+    /// what follows a full part.
+    async fn fill(&mut self, used: Vec<u8>) -> Result<Filled, ContentError> {
+        let mut plain = PlainPart::new(used);
         let part_bytes = usize::try_from(self.geometry.part_size()).unwrap_or(usize::MAX);
         loop {
             if self.carried.is_empty() {
@@ -174,79 +172,76 @@ impl<S: Stream<Item = io::Result<Bytes>> + Send> Parts<'_, S> {
             if self.taken > self.limit_bytes {
                 return Err(ContentError::TooLarge { limit_bytes: self.limit_bytes });
             }
-            self.make_room(&mut plain, now.len(), part_bytes);
-            plain.extend_from_slice(&now);
+            if !plain.has_room(now.len()) {
+                plain.move_to(self.larger_buffer(plain.len() + now.len()));
+            }
+            plain.push(&now);
         }
     }
 
-    /// Grows by doubling, or to what was declared, but never beyond a part.
-    fn make_room(&self, plain: &mut Vec<u8>, more: usize, part_bytes: usize) {
-        let needed = plain.len() + more;
-        if needed > plain.capacity() {
-            let declared = self.known.and_then(|size| usize::try_from(size).ok());
-            let wanted = declared.unwrap_or_else(|| (plain.capacity() * 2).max(FIRST_CAPACITY)).min(part_bytes);
-            let mut larger = buffer(wanted.max(needed));
-            larger.extend_from_slice(plain);
-            *plain = larger;
+    /// A buffer for a part of at least so many bytes, or as many as were declared, but never for more than a part.
+    fn larger_buffer(&self, needed: usize) -> Vec<u8> {
+        let part_bytes = self.geometry.part_size();
+        let expected = match self.known {
+            Some(size) => size.min(part_bytes),
+            None if needed <= FIRST_CAPACITY => FIRST_CAPACITY as u64,
+            None => part_bytes,
+        };
+        buffer(usize::try_from(self.geometry.sealed_part_len(expected)).unwrap_or(needed))
+    }
+}
+
+impl Filled {
+    /// Seals part `number` of the draft, off the asynchronous threads when that takes long.
+    async fn seal(self, draft: &Draft, number: u32) -> Result<SealedPart, ContentError> {
+        let context = PartContext { part: number, is_final: self.is_final, ..draft.context };
+        let (dek, plain) = (draft.dek.clone(), self.plain);
+        if plain.len() <= SEALED_IN_PLACE_BYTES {
+            return Ok(plain.seal(&dek, &context));
         }
+        let sealing = tokio::task::spawn_blocking(move || plain.seal(&dek, &context));
+        // Fails only when the run time is going down.
+        sealing.await.map_err(|error| ContentError::Interrupted(error.into()))
     }
 }
 
 /// The blob that is being made.
-struct Sealing {
+#[derive(Clone)]
+struct Draft {
     id: BlobId,
     dek: Dek,
+    /// Of its first part.
     context: PartContext,
-    salts: Vec<Salt>,
-    hash: ContentHash,
 }
 
-struct Sealed {
-    bytes: Vec<u8>,
-    /// The plaintext's buffer, to be filled again.
-    plain: Vec<u8>,
-}
-
-impl Sealing {
+impl Draft {
     fn new(contents: &Contents, geometry: Geometry) -> Self {
         let id = BlobId::random();
         let context =
             PartContext { vault_id: contents.keys.vault_id(), blob_id: id, geometry, part: 0, is_final: false };
-        Self { id, dek: Dek::generate(), context, salts: Vec::new(), hash: ContentHash::default() }
+        Self { id, dek: Dek::generate(), context }
     }
 
-    /// Seals the next part into a used buffer or a new one, off the asynchronous threads when that takes long.
-    async fn seal(&mut self, part: Filled, used: Option<Vec<u8>>) -> Result<Sealed, ContentError> {
-        let sealed_bytes = self.context.geometry.sealed_part_len(part.plain.len() as u64);
-        let mut bytes = used.unwrap_or_else(|| buffer(usize::try_from(sealed_bytes).unwrap_or(0)));
-        let context = PartContext { is_final: part.is_final, ..self.context };
-        let (dek, plain) = (self.dek.clone(), part.plain);
-        let is_short = plain.len() <= SEALED_IN_PLACE_BYTES;
-        let work = move || {
-            bytes.clear();
-            let salt = seal_part(&dek, &context, &plain, &mut bytes);
-            (salt, sha256(&plain), Sealed { bytes, plain })
-        };
-        let (salt, digest, sealed) = if is_short {
-            work()
-        } else {
-            // Fails only when the run time is going down.
-            tokio::task::spawn_blocking(work).await.map_err(|error| ContentError::Interrupted(error.into()))?
-        };
-        self.salts.push(salt);
-        self.hash.push_part(&digest);
-        self.context.part += 1;
-        Ok(sealed)
-    }
-
-    fn finish(self, contents: &Contents, size_bytes: u64, media_type: MediaType) -> SealedBlob {
+    /// The blob out of its parts' salts and hashes, in order.
+    fn finish(
+        &self,
+        contents: &Contents,
+        sealed: impl IntoIterator<Item = (Salt, [u8; 32])>,
+        size_bytes: u64,
+        media_type: MediaType,
+    ) -> SealedBlob {
+        let (mut salts, mut hash) = (Vec::new(), ContentHash::default());
+        for (salt, plain_sha256) in sealed {
+            salts.push(salt);
+            hash.push_part(&plain_sha256);
+        }
         SealedBlob {
             id: self.id,
             dek: contents.keys.wrap(&self.dek, self.id, Purpose::Content),
             geometry: self.context.geometry,
             size_bytes,
-            salts: Salts::new(&self.salts).expect("a body has at least one part, which may be empty"),
-            content_hash: self.hash.finish(),
+            salts: Salts::new(&salts).expect("a body has at least one part, which may be empty"),
+            content_hash: hash.finish(),
             media_type,
         }
     }
@@ -255,62 +250,80 @@ impl Sealing {
 /// An object on its way in parts, aborted unless it was completed.
 struct Multipart {
     store: Store,
-    key: String,
+    draft: Draft,
     id: MultipartId,
-    sending: JoinSet<(Result<CompletedPart, StoreError>, Bytes)>,
+    sending: JoinSet<Result<(SentPart, Bytes), ContentError>>,
     begun: u32,
-    sent: Vec<CompletedPart>,
+    /// In order once all are sent.
+    sent: Vec<SentPart>,
     is_over: bool,
 }
 
+/// A part that the bucket has.
+struct SentPart {
+    /// From 0.
+    number: u32,
+    salt: Salt,
+    plain_sha256: [u8; 32],
+    etag: String,
+}
+
 impl Multipart {
-    async fn create(store: &Store, key: String) -> Result<Self, StoreError> {
-        let id = store.create_multipart(&key).await?;
+    async fn create(store: &Store, draft: Draft) -> Result<Self, StoreError> {
+        let id = store.create_multipart(&object_key(draft.id)).await?;
         let (store, sending) = (store.clone(), JoinSet::new());
-        Ok(Self { store, key, id, sending, begun: 0, sent: Vec::new(), is_over: false })
+        Ok(Self { store, draft, id, sending, begun: 0, sent: Vec::new(), is_over: false })
     }
 
-    /// Waits until one more sealed part may be in memory; gives the buffer of one that was sent.
-    async fn free_buffer(&mut self) -> Result<Option<Vec<u8>>, ContentError> {
+    /// Begins to seal and send the next part.
+    fn send(&mut self, part: Filled) {
+        let (store, draft, id, number) = (self.store.clone(), self.draft.clone(), self.id.clone(), self.begun);
+        self.begun += 1;
+        self.sending.spawn(async move {
+            let SealedPart { bytes, salt, plain_sha256 } = part.seal(&draft, number).await?;
+            let (key, bytes) = (object_key(draft.id), Bytes::from(bytes));
+            let etag = store.upload_part(&key, &id, number + 1, bytes.clone(), Payload::Sealed).await?;
+            Ok((SentPart { number, salt, plain_sha256, etag }, bytes))
+        });
+    }
+
+    /// Waits until one more part may be in memory; gives the buffer of one that was sent, or a new one.
+    async fn free_buffer(&mut self) -> Result<Vec<u8>, ContentError> {
         if self.sending.len() < SENT_AT_ONCE {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let used = self.next_sent().await?;
         // As long as the connection holds a copy the buffer is not ours, and a new one is made.
-        Ok(used.and_then(|used| used.try_into_mut().ok()).map(Vec::from))
-    }
-
-    fn send(&mut self, sealed: Vec<u8>) {
-        self.begun += 1;
-        let (store, key, id, number) = (self.store.clone(), self.key.clone(), self.id.clone(), self.begun);
-        let sealed = Bytes::from(sealed);
-        self.sending.spawn(async move {
-            let etag = store.upload_part(&key, &id, number, sealed.clone()).await;
-            (etag.map(|etag| CompletedPart { number, etag, sha256: None }), sealed)
-        });
+        Ok(used.and_then(|used| used.try_into_mut().ok()).map(Vec::from).unwrap_or_default())
     }
 
     async fn next_sent(&mut self) -> Result<Option<Bytes>, ContentError> {
         let Some(joined) = self.sending.join_next().await else { return Ok(None) };
-        let (part, sealed) = joined.map_err(|error| ContentError::Interrupted(error.into()))?;
-        self.sent.push(part?);
-        Ok(Some(sealed))
+        let (part, bytes) = joined.map_err(|error| ContentError::Interrupted(error.into()))??;
+        self.sent.push(part);
+        Ok(Some(bytes))
     }
 
     async fn all_sent(&mut self) -> Result<(), ContentError> {
         while self.next_sent().await?.is_some() {}
+        self.sent.sort_unstable_by_key(|part| part.number);
         Ok(())
     }
 
-    async fn complete(&mut self) -> Result<(), StoreError> {
-        self.sent.sort_unstable_by_key(|part| part.number);
-        self.store.complete_multipart(&self.key, &self.id, &self.sent).await.map(drop)
+    async fn complete(&self) -> Result<(), StoreError> {
+        let named = self.sent.iter().map(|part| CompletedPart {
+            number: part.number + 1,
+            etag: part.etag.clone(),
+            sha256: None,
+        });
+        let parts: Vec<CompletedPart> = named.collect();
+        self.store.complete_multipart(&object_key(self.draft.id), &self.id, &parts).await.map(drop)
     }
 
     async fn abort(&mut self) {
         self.is_over = true;
         self.sending.shutdown().await;
-        give_up(&self.store, &self.key, &self.id).await;
+        give_up(&self.store, self.draft.id, &self.id).await;
     }
 }
 
@@ -320,18 +333,18 @@ impl Drop for Multipart {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        let (store, key, id) = (self.store.clone(), mem::take(&mut self.key), self.id.clone());
+        let (store, blob, id) = (self.store.clone(), self.draft.id, self.id.clone());
         let mut sending = mem::take(&mut self.sending);
         runtime.spawn(async move {
             // A part that arrives after the abort would stay.
             sending.shutdown().await;
-            give_up(&store, &key, &id).await;
+            give_up(&store, blob, &id).await;
         });
     }
 }
 
-async fn give_up(store: &Store, key: &str, id: &MultipartId) {
-    if let Err(error) = store.abort_multipart(key, id).await {
+async fn give_up(store: &Store, blob: BlobId, id: &MultipartId) {
+    if let Err(error) = store.abort_multipart(&object_key(blob), id).await {
         tracing::warn!(%error, "an unfinished upload stays in the bucket until it is swept");
     }
 }

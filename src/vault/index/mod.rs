@@ -195,10 +195,7 @@ impl Index {
     }
 
     /// The nodes in these slots.
-    pub(super) fn nodes<'a>(
-        &'a self,
-        slots: &[u32],
-    ) -> impl DoubleEndedIterator<Item = &'a Node> + ExactSizeIterator {
+    pub(super) fn nodes<'a>(&'a self, slots: &[u32]) -> impl DoubleEndedIterator<Item = &'a Node> + ExactSizeIterator {
         slots.iter().map(|slot| self.slots.get(*slot).expect("a list names only slots that are in use"))
     }
 
