@@ -6,14 +6,14 @@ import { Problem } from "../src/api/index.ts";
 import { concat } from "../src/crypto/bytes.ts";
 import { type Bytes, Geometry, importDataKey, sealPart, toHex } from "../src/crypto/index.ts";
 import type { WrittenGrant } from "../src/transfer/grants.ts";
-import { MAX_GRANTS, Streams, type Wanted } from "../src/worker/streams.ts";
+import { MAX_GRANTS, PLAYER_BYTES, Streams, type Wanted } from "../src/worker/streams.ts";
 import { expectSame, random } from "./blob.ts";
 import { Bucket } from "./bucket.ts";
 import { pattern } from "./vectors.ts";
 
 const SIZE = 8 * 1024 * 1024 + 100_000;
 const CHUNK = 16_384;
-const VIDEO: Wanted = { file: "f", version: "v1", disposition: "inline" };
+const VIDEO: Wanted = { file: "f", version: "v1", disposition: "inline", isPlayer: true };
 
 let bucket: Bucket;
 let answer: WrittenGrant;
@@ -112,6 +112,22 @@ test("a range that there is not, a condition that fails and a look without conte
   await same.body?.cancel();
 });
 
+test("a player that names no end gets a piece, and anybody else the rest", async () => {
+  const { streams } = make();
+  for (const [isPlayer, start, last, end] of [
+    [true, 5, "", 5 + PLAYER_BYTES],
+    [true, SIZE - PLAYER_BYTES - 1, "", SIZE - 1],
+    [true, SIZE - PLAYER_BYTES, "", SIZE],
+    [true, 5, SIZE - 1, SIZE],
+    [false, 5, "", SIZE],
+  ] as const) {
+    const response = await streams.answer(request({ range: `bytes=${start}-${last}` }), { ...VIDEO, isPlayer });
+    expect(response.status).toBe(206);
+    expect(response.headers.get("content-range")).toBe(`bytes ${start}-${end - 1}/${SIZE}`);
+    expectSame(await bytesOf(response), plaintext.slice(start, end));
+  }
+});
+
 test("a page that claims to be a video is not shown as one", async () => {
   const { streams } = make(() => ({ ...answer, type: "text/html" }));
   const response = await streams.answer(request({ range: "bytes=0-0" }), VIDEO);
@@ -164,6 +180,9 @@ test("when the session ends, keys are forgotten and what is read breaks off", as
   expect(activity).toEqual([true, false]);
   await (await streams.answer(request(), VIDEO)).body?.cancel();
   expect(grants).toEqual(["f/v1", "f/v1"]);
+  const late = streams.answer(request(), { ...VIDEO, version: "v2" });
+  streams.forget();
+  expect((await late).status).toBe(401);
 });
 
 test("a reader that goes away ends the request", async () => {

@@ -37,13 +37,13 @@ test("only what runs nothing is shown, and the rest has no type", () => {
 });
 
 test("one range is selected, and no other unit, no other version and no nonsense", () => {
-  const part = (start: number, end: number) => ({ kind: "part", start, end });
+  const part = (start: number, end: number, isOpen = false) => ({ kind: "part", start, end, isOpen });
   const [whole, unsatisfiable] = [{ kind: "whole" }, { kind: "unsatisfiable" }];
   for (const [range, expected] of [
     [null, whole],
-    ["bytes=0-", part(0, 100)],
+    ["bytes=0-", part(0, 100, true)],
     ["bytes=0-0", part(0, 1)],
-    ["bytes=99-", part(99, 100)],
+    ["bytes=99-", part(99, 100, true)],
     ["bytes=10-19", part(10, 20)],
     ["Bytes = 10 - 19", part(10, 20)],
     ["bytes=10-999999999999999999999999", part(10, 100)],
@@ -78,11 +78,13 @@ test("the worker answers for its own addresses only", () => {
     file: "abc",
     version: "v1",
     disposition: "inline",
+    isPlayer: true,
   });
   expect(parseWanted(request("/stream/abc?disposition=inline", frame), origin)).toEqual({
     file: "abc",
     version: undefined,
     disposition: "attachment",
+    isPlayer: false,
   });
   expect(parseWanted(request("/stream/abc", { method: "HEAD" }), origin)?.disposition).toBe("attachment");
   for (const [path, more] of [

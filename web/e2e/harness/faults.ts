@@ -41,6 +41,8 @@ export class Faults {
   readonly passed: Passing[] = [];
   /** Which fault meets a request; none without. */
   plan: (passing: Passing) => Fault | undefined = () => undefined;
+  /** Bytes of all answers' bodies. */
+  served = 0;
   /** How many faults there were. */
   count = 0;
   readonly #server: Server;
@@ -75,6 +77,7 @@ export class Faults {
   clear(): void {
     this.plan = () => undefined;
     this.passed.length = 0;
+    this.served = 0;
     this.count = 0;
   }
 
@@ -130,6 +133,7 @@ export class Faults {
       let received = 0;
       answer.on("data", (bytes: Buffer) => {
         received += bytes.length;
+        this.served += bytes.length;
         if (received > cut) breakOff();
       });
       answer.on("error", breakOff);
