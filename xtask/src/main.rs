@@ -1,10 +1,11 @@
-//! Developer commands: `cargo xtask run | test | openapi | fmt`.
+//! Developer commands: `cargo xtask run | test | naive | openapi | fmt`.
 //!
 //! One verb a file; what they share (the repository's folder, running a program, Redis) is beside them. Nothing here is
 //! part of the product: `run` only puts Coffer, its embedded bucket and a private Redis together on one machine.
 
 mod counts;
 mod garage;
+mod naive;
 mod openapi;
 mod program;
 mod redis;
@@ -30,6 +31,8 @@ enum Verb {
     Run(run::Run),
     /// Everything that CI checks
     Test(test::Test),
+    /// Take one defence after another out of the code and see a test fail: an hour
+    Naive(naive::Naive),
     /// Write openapi/coffer.json from the handlers
     Openapi(openapi::Openapi),
     /// Format the sources
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(run) => run.run(),
         Verb::Test(test) => test.run(),
+        Verb::Naive(naive) => naive.run(),
         Verb::Openapi(openapi) => openapi.run(),
         Verb::Fmt => program::cargo(["fmt", "--all"]).run(),
     };

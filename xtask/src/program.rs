@@ -43,6 +43,18 @@ impl Program {
         self
     }
 
+    /// Runs it in another folder.
+    pub(crate) fn at(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
+    /// Runs it to its end, with our own input and output, and gives the status; `None` when a signal ended it.
+    pub(crate) fn status(mut self) -> Result<Option<i32>, String> {
+        let name = self.name();
+        self.0.status().map(|status| status.code()).map_err(|error| format!("{name} can't be started: {error}"))
+    }
+
     /// Runs it to its end, with our own input and output.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let name = self.name();
