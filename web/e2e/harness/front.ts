@@ -15,7 +15,7 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>Coffer</title>
 
 /** Hands the library to the tests, which run in the page. */
 const SCRIPT = `import * as coffer from "/transfer.js"; import * as sealing from "/crypto.js";
-Object.assign(window, { sealing, coffer });`;
+Object.assign(window, { transfers: new coffer.Transfers(), sealing, coffer });`;
 
 /** The front. */
 export class Front {

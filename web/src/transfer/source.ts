@@ -55,7 +55,7 @@ function sealedBytes(grants: Grants, start: number, end: number, tools: ReadTool
     }
     const { value } = await moving(connection.reader.read(), connection.close);
     if (value === undefined) throw new BucketError("the answer was too short", 0);
-    if (at + value.length > end) throw new BucketError("the answer was too long", 200, { kind: "headers" });
+    if (at + value.length > end) throw new BucketError("The storage answered more than it was asked for.", 200, { kind: "headers" });
     return value;
   };
   const onFailure = (error: unknown): void => { tools.onFailure?.(error); };
