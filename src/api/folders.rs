@@ -85,6 +85,16 @@ impl Folders {
     }
 }
 
+impl From<vault::OnConflict> for OnConflict {
+    fn from(choice: vault::OnConflict) -> Self {
+        match choice {
+            vault::OnConflict::Fail => Self::Fail,
+            vault::OnConflict::Replace => Self::Replace,
+            vault::OnConflict::KeepBoth => Self::KeepBoth,
+        }
+    }
+}
+
 impl From<OnConflict> for vault::OnConflict {
     fn from(choice: OnConflict) -> Self {
         match choice {

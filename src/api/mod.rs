@@ -23,6 +23,7 @@ pub mod folders;
 pub mod files;
 pub mod grants;
 pub mod trash;
+pub mod uploads;
 pub mod health;
 pub mod openapi;
 

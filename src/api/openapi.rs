@@ -15,6 +15,7 @@ use super::root::pattern_of;
 use super::session::CurrentSession;
 use super::sessions::Sessions;
 use super::trash::Trash;
+use super::uploads::Uploads;
 
 /// What operations are about.
 #[derive(Tags)]
@@ -27,20 +28,22 @@ pub enum Tag {
     Folders,
     /// Content and versions.
     Files,
+    /// Content that goes to the bucket directly.
+    Uploads,
     /// What was thrown away.
     Trash,
     /// Whether it works.
     Health,
 }
 
-type Api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Trash, HealthChecks);
+type Api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Uploads, Trash, HealthChecks);
 
 /// What the framework calls JSON; the description says it shorter, as clients expect.
 const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
 
 /// The handlers with their routes.
 pub fn service() -> OpenApiService<Api, ()> {
-    let api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Trash, HealthChecks);
+    let api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Uploads, Trash, HealthChecks);
     OpenApiService::new(api, "Coffer", env!("CARGO_PKG_VERSION"))
         .description(
             "A single owner's vault. Every error is an `application/problem+json` with a stable `code`. Times are RFC \

@@ -104,6 +104,8 @@ codes! {
     SessionNotFound = "SESSION_NOT_FOUND" NOT_FOUND "There is no such session";
     /// No such ticket.
     TicketNotFound = "TICKET_NOT_FOUND" NOT_FOUND "There is no such ticket";
+    /// No such upload.
+    UploadNotFound = "UPLOAD_NOT_FOUND" NOT_FOUND "There is no such upload";
     /// The route exists with other methods.
     MethodNotAllowed = "METHOD_NOT_ALLOWED" METHOD_NOT_ALLOWED "This method is not supported here";
     /// The body came too slowly.
@@ -112,6 +114,14 @@ codes! {
     Duplicate = "DUPLICATE_RESOURCE" CONFLICT "The name is taken";
     /// The present state does not allow it.
     Conflict = "CONFLICT" CONFLICT "The present state does not allow this";
+    /// A part of an upload is missing.
+    UploadIncomplete = "UPLOAD_INCOMPLETE" CONFLICT "The upload lacks a part";
+    /// An upload is being ended.
+    UploadBusy = "UPLOAD_BUSY" CONFLICT "The upload is being ended";
+    /// One salt was used for two encryptions.
+    SaltReused = "SALT_REUSED" CONFLICT "The salt was used before";
+    /// The time of an upload is over.
+    UploadExpired = "UPLOAD_EXPIRED" GONE "The upload's time is over";
     /// Somebody else changed it meanwhile.
     PreconditionFailed = "PRECONDITION_FAILED" PRECONDITION_FAILED "It has changed meanwhile";
     /// A body other than content is too large.
@@ -126,6 +136,8 @@ codes! {
     TypeMismatch = "MIME_TYPE_MISMATCH" UNSUPPORTED_MEDIA_TYPE "The content is not of its declared type";
     /// The range is outside the content, invalid, or more than one.
     RangeNotSatisfiable = "RANGE_NOT_SATISFIABLE" RANGE_NOT_SATISFIABLE "The range cannot be served";
+    /// The bucket holds other bytes than those confirmed.
+    UploadDamaged = "UPLOAD_DAMAGED" UNPROCESSABLE_ENTITY "The upload is not what was confirmed";
     /// Too many attempts.
     RateLimited = "RATE_LIMITED" TOO_MANY_REQUESTS "Too many attempts";
     /// Our fault.
@@ -160,10 +172,16 @@ impl Code {
             Code::NodeNotFound => "It never existed, or was deleted for ever.",
             Code::SessionNotFound => "It never existed, or has ended.",
             Code::TicketNotFound => "It has ended, or its session has: make another one.",
+            Code::UploadNotFound => "It never was, is complete, or was cancelled.",
             Code::MethodNotAllowed => "The Allow header lists the methods that work here.",
             Code::RequestTimeout => "Send it again, faster.",
             Code::Duplicate => "Choose another name, or say what to do with on_conflict.",
             Code::Conflict => "Look at it again, then decide.",
+            Code::UploadIncomplete => "Send and confirm what is missing; GET the upload to see it.",
+            Code::UploadBusy => "Try again in a moment.",
+            Code::SaltReused => "Seal the part again: every encryption draws a fresh salt.",
+            Code::UploadExpired => "Begin again.",
+            Code::UploadDamaged => "Look at the upload: send its parts again, or begin again where it is gone.",
             Code::PreconditionFailed => "Read it again, then repeat the change with its new ETag.",
             Code::BodyTooLarge => "Send less.",
             Code::FileTooLarge => "The operator sets the limit with MAX_FILE_SIZE.",
@@ -285,6 +303,15 @@ impl From<VaultError> for Problem {
             VaultError::WrongLength => Code::InvalidRequest,
             VaultError::WrongMediaType { .. } => Code::TypeMismatch,
             VaultError::TooManyUploads => Code::Busy,
+            VaultError::UploadIncomplete { .. } => Code::UploadIncomplete,
+            VaultError::SaltReused { .. } => Code::SaltReused,
+            VaultError::NotSigned { .. } => Code::Conflict,
+            VaultError::InvalidPart { .. } => Code::InvalidRequest,
+            VaultError::UploadNotFound => return Code::UploadNotFound.into(),
+            VaultError::UploadExpired => return Code::UploadExpired.into(),
+            VaultError::UploadBusy => return Self::new(Code::UploadBusy).with_header(RETRY_AFTER, "1"),
+            VaultError::UploadDamaged => return Code::UploadDamaged.into(),
+            VaultError::StateUnavailable => return Code::RedisUnavailable.into(),
             VaultError::Interrupted(kind) => return interrupted(kind).into(),
             VaultError::Inconsistent => return Code::Internal.into(),
             // Why is for the operator: health and log say it.
@@ -369,6 +396,10 @@ statuses! {
     Granting = [401, 403, 404, 409, 415, 502];
     /// Operations that change something.
     Changing = [401, 403, 404, 409, 412, 415];
+    /// Looking at an upload.
+    Continuing = [401, 404, 410];
+    /// Operations on uploads that change something.
+    Uploading = [401, 403, 404, 409, 410, 412, 415, 422];
 }
 
 /// A [`Problem`] of an operation that promises the statuses of `S`.
@@ -479,7 +510,14 @@ mod tests {
 
     #[test]
     fn every_session_needing_operation_promises_401() {
-        for statuses in [Reading::STATUSES, Listing::STATUSES, Downloading::STATUSES, Changing::STATUSES] {
+        for statuses in [
+            Reading::STATUSES,
+            Listing::STATUSES,
+            Downloading::STATUSES,
+            Changing::STATUSES,
+            Continuing::STATUSES,
+            Uploading::STATUSES,
+        ] {
             assert!(statuses.contains(&401));
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use crate::config::Secret;
+use crate::crypto::{BlobId, Salt};
 use crate::session::{SessionId, Ticket};
 use crate::vault::{NodeId, VersionId};
 
@@ -231,6 +232,84 @@ text_type! {
 }
 
 text_type! {
+    /// The id of an upload.
+    UploadRef(BlobId) as "upload_id",
+    Shape {
+        description: "The id of an upload.",
+        format: None,
+        pattern: Some("^[0-9a-f]{32}$"),
+        length: (32, 32),
+        example: Some("3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e"),
+    },
+    BlobId::from_hex
+}
+
+text_type! {
+    /// The salt of an encryption.
+    GivenSalt(Salt) as "salt",
+    Shape {
+        description: "The salt of one encryption, 24 bytes in hex.",
+        format: None,
+        pattern: Some("^[0-9a-f]{48}$"),
+        length: (48, 48),
+        example: None,
+    },
+    hex
+}
+
+text_type! {
+    /// The SHA-256 of sealed bytes.
+    GivenSha256([u8; 32]) as "sha256",
+    Shape {
+        description: "SHA-256 of the sealed bytes, in hex.",
+        format: None,
+        pattern: Some("^[0-9a-f]{64}$"),
+        length: (64, 64),
+        example: None,
+    },
+    hex
+}
+
+text_type! {
+    /// The MD5 of sealed bytes.
+    GivenMd5([u8; 16]) as "md5",
+    Shape {
+        description: "MD5 of the sealed bytes, in hex.",
+        format: None,
+        pattern: Some("^[0-9a-f]{32}$"),
+        length: (32, 32),
+        example: None,
+    },
+    hex
+}
+
+text_type! {
+    /// The hash of a content.
+    ContentDigest([u8; 32]) as "content_hash",
+    Shape {
+        description: "SHA-256 over the concatenated SHA-256 of each part's plaintext, in hex.",
+        format: None,
+        pattern: Some("^[0-9a-f]{64}$"),
+        length: (64, 64),
+        example: None,
+    },
+    hex
+}
+
+text_type! {
+    /// An entity tag that the bucket answered.
+    GivenEtag(String) as "bucket_etag",
+    Shape {
+        description: "The `ETag` that the bucket answered, with or without its quotes.",
+        format: None,
+        pattern: Some("^[!-~]+$"),
+        length: (1, 256),
+        example: None,
+    },
+    |text| text.bytes().all(|b| b.is_ascii_graphic()).then(|| text.to_owned())
+}
+
+text_type! {
     /// A media type as it was given.
     GivenMediaType(String) as "media_type",
     Shape {
@@ -241,6 +320,11 @@ text_type! {
         example: Some("application/pdf"),
     },
     |text| Some(text.to_owned())
+}
+
+/// Exactly `N` bytes in lower-case hex.
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -280,6 +364,14 @@ mod tests {
     fn patterns_describe_what_is_taken() {
         for (text, taken) in [("root", true), (&"0".repeat(32), true), ("ROOT", false), (&"G".repeat(32), false)] {
             assert_eq!(json::<NodeRef>(Value::from(text)).is_ok(), taken, "{text}");
+        }
+        for (text, taken) in [("0".repeat(48), true), ("0".repeat(47), false), ("A".repeat(48), false)] {
+            assert_eq!(json::<GivenSalt>(Value::from(text.clone())).is_ok(), taken, "{text}");
+        }
+        for (text, taken) in
+            [("\"a-2\"".to_owned(), true), ("x".repeat(256), true), ("x".repeat(257), false), ("a b".to_owned(), false)]
+        {
+            assert_eq!(json::<GivenEtag>(Value::from(text.clone())).is_ok(), taken, "{text}");
         }
         for (text, taken) in [("abc-_9", true), ("a b", false), ("a/b", false)] {
             assert_eq!(json::<Cursor>(Value::from(text)).is_ok(), taken, "{text}");

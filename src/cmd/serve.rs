@@ -33,7 +33,7 @@ use crate::store::embedded::{Embedded, serve_store};
 use crate::store::probe::{Probe, probe};
 use crate::store::{Abilities, Store, StoreError};
 use crate::telemetry;
-use crate::vault::{Catalog, Vault};
+use crate::vault::{Catalog, Vault, VaultParts};
 use crate::web;
 
 /// From a connection to its first byte. Browsers open connections ahead of their need, so it is not short.
@@ -159,8 +159,15 @@ async fn open(
         config: config.log.clone(),
         clock: clock.clone(),
     });
-    let sessions = Sessions::new(state, &config.session, owner.credential_digest(), clock.clone());
-    let vault = Vault::new(log.clone(), store.clone(), keys, config.vault.clone(), clock);
+    let sessions = Sessions::new(state.clone(), &config.session, owner.credential_digest(), clock.clone());
+    let vault = Vault::new(VaultParts {
+        log: log.clone(),
+        store: store.clone(),
+        state,
+        keys,
+        config: config.vault.clone(),
+        clock,
+    });
     coffer.open(Floors { vault: vault.clone(), sessions, owner });
     let watched = readiness::Watched { status: log.status(), redis, store };
     Ok(Opened { log, vault, watched })

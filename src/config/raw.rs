@@ -49,7 +49,7 @@ variables! {
     s3_access_key_id, s3_secret_access_key, s3_request_timeout_secs,
     redis_url, redis_timeout_ms,
     lease_secs, state_dir, retention_days, accept_head,
-    trash_days, max_file_size, storage_limit, concurrent_uploads, url_ttl_secs,
+    trash_days, max_file_size, storage_limit, concurrent_uploads, unfinished_uploads, upload_ttl_hours, url_ttl_secs,
     bind, public_url, trusted_proxies, header_timeout_secs, request_timeout_secs, drain_secs, max_connections,
     max_json_size, api_docs,
     log_level, log_format,

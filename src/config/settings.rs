@@ -139,6 +139,10 @@ pub struct VaultConfig {
     pub storage_limit: Option<u64>,
     /// `CONCURRENT_UPLOADS`: uploads through the gateway at one time.
     pub concurrent_uploads: usize,
+    /// `UNFINISHED_UPLOADS`: direct uploads that were begun and did not end.
+    pub unfinished_uploads: usize,
+    /// `UPLOAD_TTL_HOURS`: a direct upload ends this long after it was begun, complete or not.
+    pub upload_ttl_secs: u64,
     /// `URL_TTL_SECS`: how long a URL of the bucket works.
     pub url_ttl_secs: u64,
 }

@@ -27,7 +27,7 @@ use crate::crypto::{VaultId, VaultKeys};
 pub use anchor::Advance;
 pub use attempts::{Attempt, Ticket};
 pub use lease::BootstrapLease;
-pub use table::Table;
+pub use table::{Found, Outcome, Table};
 pub use value::Key;
 
 use link::Link;

@@ -22,6 +22,24 @@ if found ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1";
 
+/// Sets fields that still are what was found, all of them or none. Bears being executed twice.
+const SET: &str = r"
+local new = 0
+for i = 3, #ARGV, 3 do
+  local found = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  if found ~= ARGV[i + 1] and found ~= ARGV[i + 2] then return 0 end
+  if found == '' then new = new + 1 end
+end
+if redis.call('HLEN', KEYS[1]) + new > tonumber(ARGV[1]) then return 2 end
+for i = 3, #ARGV, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1";
+
+const PUT: &str = r"
+for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1";
+
 const CLEAR: &str = r"
 local kept = ARGV[1] and redis.call('HGET', KEYS[1], ARGV[1])
 local ttl = redis.call('PTTL', KEYS[1])
@@ -46,7 +64,23 @@ pub struct Found {
     sealed: Vec<u8>,
 }
 
+/// What became of a change of many fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was made.
+    Made,
+    /// A field is not what was found any more; nothing was changed.
+    Outdated,
+    /// The table would hold too much; nothing was changed.
+    Full,
+}
+
 impl State {
+    /// The table `id` of a kind. Neither is sealed, so they **must not** be secrets.
+    pub fn table_of(&self, kind: &'static str, id: &str) -> Table {
+        Table { state: self.clone(), name: self.name(&format!("{kind}:{id}")) }
+    }
+
     /// The table of that name. The name and its fields are not sealed, so they **must not** be secrets.
     pub fn table(&self, name: &'static str) -> Table {
         Table { state: self.clone(), name: self.name(name) }
@@ -61,6 +95,26 @@ impl Table {
     pub async fn get(&self, field: &str) -> Result<Option<Found>, StateError> {
         let sealed: Option<Vec<u8>> = self.state.redis.call(&Cmd::hget(&self.name, field)).await?;
         sealed.map(|sealed| self.open(field, sealed)).transpose()
+    }
+
+    /// Several values in the order of their fields, which **must not** be none.
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub async fn get_many(&self, fields: &[String]) -> Result<Vec<Option<Found>>, StateError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(&self.name).arg(fields);
+        let sealed: Vec<Option<Vec<u8>>> = self.state.redis.call(&command).await?;
+        let opened = fields.iter().zip(sealed);
+        opened.map(|(field, sealed)| sealed.map(|sealed| self.open(field, sealed)).transpose()).collect()
+    }
+
+    /// How many fields there are.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`].
+    pub async fn count(&self) -> Result<u64, StateError> {
+        self.state.redis.call(&Cmd::hlen(&self.name)).await
     }
 
     /// Every field with its value; a value that was not sealed for its field is an error of its own.
@@ -105,6 +159,46 @@ impl Table {
     pub async fn replace(&self, field: &str, found: &Found, value: &[u8]) -> Result<bool, StateError> {
         let sealed = self.seal(field, value);
         self.state.redis.run(REPLACE, &[&self.name], &[field.as_bytes(), &found.sealed, &sealed]).await
+    }
+
+    /// Sets distinct fields, all of them or none, if each still is what was found (nothing, or a value) and the table then
+    /// holds at most `max`. The whole table ends `ttl_ms` after that.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`]; it may have been done.
+    pub async fn set_many(
+        &self,
+        changes: &[(String, Option<Found>, Vec<u8>)],
+        max: usize,
+        ttl_ms: u64,
+    ) -> Result<Outcome, StateError> {
+        let sealed: Vec<_> = changes.iter().map(|(field, _, value)| self.seal(field, value)).collect();
+        let (max, ttl_ms) = (decimal(max as u64), decimal(ttl_ms.max(1)));
+        let mut arguments: Vec<&[u8]> = vec![&max, &ttl_ms];
+        for ((field, found, _), sealed) in changes.iter().zip(&sealed) {
+            let found = found.as_ref().map_or(&[][..], |found| &found.sealed);
+            arguments.extend([field.as_bytes(), found, sealed]);
+        }
+        let made: u8 = self.state.redis.run(SET, &[&self.name], &arguments).await?;
+        Ok(match made {
+            1 => Outcome::Made,
+            2 => Outcome::Full,
+            _ => Outcome::Outdated,
+        })
+    }
+
+    /// Sets fields whatever they were. The whole table ends `ttl_ms` after that.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`]; it may have been done, also later.
+    pub async fn put_many(&self, values: &[(String, Vec<u8>)], ttl_ms: u64) -> Result<(), StateError> {
+        let sealed: Vec<_> = values.iter().map(|(field, value)| self.seal(field, value)).collect();
+        let ttl_ms = decimal(ttl_ms.max(1));
+        let mut arguments: Vec<&[u8]> = vec![&ttl_ms];
+        for ((field, _), sealed) in values.iter().zip(&sealed) {
+            arguments.extend([field.as_bytes(), sealed]);
+        }
+        self.state.redis.run(PUT, &[&self.name], &arguments).await
     }
 
     /// Removes a field; `false` when there was none.

@@ -42,6 +42,7 @@ pub use error::StoreError;
 pub use list::ObjectSummary;
 pub use multipart::{CompletedPart, MultipartId, MultipartSummary, PartSummary, Payload};
 pub use object::ObjectHead;
+pub use presign::{BodyDigest, SignedPut};
 pub use range::RangeBody;
 
 /// Longest wait for a connection, TLS included.

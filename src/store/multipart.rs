@@ -61,6 +61,8 @@ pub struct PartSummary {
     pub size_bytes: u64,
     /// The bucket's entity tag for it.
     pub etag: String,
+    /// SHA-256 of its bytes, where the bucket says so.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// An upload that was neither completed nor aborted.
@@ -139,7 +141,9 @@ impl Store {
                 if all.last().is_some_and(|last| last.number >= number) {
                     return Err(StoreError::Mismatch("a listing of parts out of order"));
                 }
-                all.push(PartSummary { number, size_bytes, etag: etag.to_owned() });
+                let sha256 = part.checksum_sha256().and_then(|text| BASE64.decode(text.as_bytes()).ok());
+                let sha256 = sha256.and_then(|digest| digest.try_into().ok());
+                all.push(PartSummary { number, size_bytes, etag: etag.to_owned(), sha256 });
             }
             if !answer.is_truncated().unwrap_or(false) {
                 return Ok(all);

@@ -89,6 +89,47 @@ pub enum VaultError {
     /// As many uploads as allowed are on their way.
     #[error("too many uploads at once; try again when one is done")]
     TooManyUploads,
+    /// There is no such upload: it never was, was cancelled, or is complete.
+    #[error("there is no upload with this id")]
+    UploadNotFound,
+    /// The upload's time is over.
+    #[error("the upload's time is over; begin again")]
+    UploadExpired,
+    /// A part of the upload was not confirmed.
+    #[error("part {part} is not confirmed")]
+    UploadIncomplete {
+        /// The first such part, from 0.
+        part: u32,
+    },
+    /// The upload is being completed or cancelled.
+    #[error("the upload is being completed or cancelled")]
+    UploadBusy,
+    /// What lies in the bucket is not what was confirmed.
+    #[error("what the bucket holds is not what was confirmed")]
+    UploadDamaged,
+    /// A salt was used for two encryptions.
+    #[error("the salt of part {part} was used before; seal the part again under a fresh one")]
+    SaltReused {
+        /// The part, from 0.
+        part: u32,
+    },
+    /// No URL was given out for this part and salt.
+    #[error("no URL was given out for part {part} under this salt")]
+    NotSigned {
+        /// The part, from 0.
+        part: u32,
+    },
+    /// The part is none of this upload, or not what its plan says.
+    #[error("part {part} {reason}")]
+    InvalidPart {
+        /// The part, from 0.
+        part: u32,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Redis does not answer, and unfinished uploads are there alone.
+    #[error("redis does not answer")]
+    StateUnavailable,
     /// The vault only reads until its owner has decided about an alarm.
     #[error("the vault is read-only: {reason}")]
     ReadOnly {

@@ -9,6 +9,7 @@ use super::{
     actor::{self, Actor},
     catalog::Catalog,
     content::Contents,
+    direct::Uploads,
     error::VaultError,
     fingerprint::Fingerprint,
     id::{NodeId, VersionId},
@@ -24,6 +25,7 @@ use crate::{
     config::{Clock, VaultConfig},
     crypto::{BlobId, VaultKeys},
     log::{Change, CommitError, CommitMeta, Log},
+    state::State,
     store::Store,
 };
 
@@ -32,6 +34,22 @@ use crate::{
 pub struct Vault(pub(super) Arc<Parts>);
 
 /// What a vault stands on.
+pub struct VaultParts {
+    /// Its log, which was started.
+    pub log: Log<Catalog>,
+    /// Its bucket.
+    pub store: Store,
+    /// Its Redis.
+    pub state: State,
+    /// Its keys.
+    pub keys: VaultKeys,
+    /// Its settings.
+    pub config: VaultConfig,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What a vault is made of.
 pub(super) struct Parts {
     pub(super) log: Log<Catalog>,
     pub(super) store: Store,
@@ -39,16 +57,19 @@ pub(super) struct Parts {
     pub(super) config: VaultConfig,
     pub(super) clock: Clock,
     pub(super) quota: Arc<Quota>,
+    pub(super) uploads: Uploads,
     /// Something was deleted for ever.
     pub(super) upkeep_wanted: Notify,
 }
 
 impl Vault {
-    /// A vault over a log that was started, and a bucket. Does no I/O.
-    pub fn new(log: Log<Catalog>, store: Store, keys: VaultKeys, config: VaultConfig, clock: Clock) -> Self {
-        let contents = Contents::new(store.clone(), keys, &config);
-        let quota = Quota::new(config.storage_limit, config.concurrent_uploads);
-        Self(Arc::new(Parts { log, store, contents, config, clock, quota, upkeep_wanted: Notify::new() }))
+    /// A vault over these. Does no I/O.
+    pub fn new(parts: VaultParts) -> Self {
+        let VaultParts { log, store, state, keys, config, clock } = parts;
+        let contents = Contents::new(store.clone(), keys.clone(), &config);
+        let quota = Quota::new(&config);
+        let uploads = Uploads::new(state, keys);
+        Self(Arc::new(Parts { log, store, contents, config, clock, quota, uploads, upkeep_wanted: Notify::new() }))
     }
 
     /// A folder or file, in the trash or not.

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{blob::MediaType, id::NodeId, name::FileName, propose::Target};
+use crate::crypto::BlobId;
 
 /// SHA-256 over everything that a request asked for, but the content itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,10 @@ impl Fingerprint {
         }
     }
 
+    pub(super) fn of_completion(upload: BlobId, content_hash: &[u8; 32]) -> Self {
+        Self::of(&[b"completion", &upload.0, content_hash])
+    }
+
     /// Each field after its length, so that no two lists of fields give the same bytes.
     fn of(fields: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
@@ -48,7 +53,7 @@ impl Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::BlobId, vault::propose::OnConflict};
+    use crate::vault::propose::OnConflict;
 
     #[test]
     fn whatever_is_asked_for_differently_has_another_fingerprint() {
@@ -67,6 +72,9 @@ mod tests {
             Fingerprint::of_upload(&new(NodeId::ROOT, &other, OnConflict::Fail), None, None),
             Fingerprint::of_upload(&version(None), None, None),
             Fingerprint::of_upload(&version(Some(BlobId([0; 16]))), None, None),
+            Fingerprint::of_completion(BlobId([0; 16]), &[0; 32]),
+            Fingerprint::of_completion(BlobId([0; 16]), &[1; 32]),
+            Fingerprint::of_completion(BlobId([1; 16]), &[0; 32]),
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(all[at + 1..].iter().all(|other| other != one), "{at}");

@@ -19,7 +19,10 @@ use super::{
     id::{NodeId, VersionId},
     name::FileName,
 };
-use crate::crypto::{BlobId, BlobShape, Dek};
+use crate::{
+    crypto::{BlobId, BlobShape, Dek, WrappedDek},
+    store::{BodyDigest, MultipartId, SignedPut},
+};
 
 /// What is given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +132,27 @@ impl Permit<'_> {
     /// The key of content.
     fn key(&self, blob: &SealedBlob) -> Result<Dek, VaultError> {
         Ok(self.vault.0.contents.key(blob)?)
+    }
+
+    /// The key of content that is to come.
+    pub(super) fn upload_key(&self, blob: BlobId, dek: &WrappedDek) -> Result<Dek, VaultError> {
+        Ok(self.vault.0.contents.key_of(blob, dek)?)
+    }
+
+    /// A URL that writes part `part` (from 0) of a multipart upload, or the object itself where there is none.
+    pub(super) async fn write_url(
+        &self,
+        (blob, multipart): (BlobId, Option<&MultipartId>),
+        part: u32,
+        length: u64,
+        digest: &BodyDigest,
+    ) -> Result<SignedPut, VaultError> {
+        let (store, key) = (&self.vault.0.store, object_key(blob));
+        let signed = match multipart {
+            Some(multipart) => store.presign_part((&key, multipart), part + 1, length, digest, self.ttl).await,
+            None => store.presign_new_object(&key, length, digest, self.ttl).await,
+        };
+        signed.map_err(refused)
     }
 
     /// A URL that reads a blob's object.

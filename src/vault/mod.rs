@@ -12,6 +12,7 @@ mod codec;
 #[cfg(test)]
 mod commands;
 pub mod content;
+mod direct;
 mod error;
 mod facade;
 mod fingerprint;
@@ -40,8 +41,12 @@ pub use actor::Actor;
 pub use answers::{ANSWER_LIFE_MS, MAX_ANSWERS};
 pub use blob::{InvalidMediaType, MAX_MEDIA_TYPE_BYTES, MediaType, Salts, SealedBlob};
 pub use catalog::Catalog;
+pub use direct::{
+    Checksum, ConfirmedPart, ListedUpload, MAX_PARTS_AT_ONCE, OpenUpload, PartToConfirm, PartToSign, PartUrl, Progress,
+    Swept, UploadPlan,
+};
 pub use error::VaultError;
-pub use facade::Vault;
+pub use facade::{Vault, VaultParts};
 pub use grant::{DownloadGrant, Granted, Permit};
 pub use id::{InvalidId, NodeId, VersionId};
 pub use index::SortKey;

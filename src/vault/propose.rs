@@ -3,6 +3,8 @@
 //! A proposal looks at the state with everything before it already applied, refuses with an answer made for people, or
 //! says which operations make it true. It changes nothing itself. Asking for what is already so proposes nothing.
 
+use minicbor::{Decode, Encode};
+
 use super::{
     blob::SealedBlob,
     catalog::Catalog,
@@ -27,14 +29,18 @@ const MAX_NUMBERED: u32 = 10_000;
 pub(super) type Proposal<T> = Result<(Vec<Operation>, T), VaultError>;
 
 /// What an upload does when its name is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(index_only)]
 pub enum OnConflict {
     /// Nothing: the upload is refused.
     #[default]
+    #[n(0)]
     Fail,
     /// It becomes a new version of the file of that name.
+    #[n(1)]
     Replace,
     /// It gets the first free name of the form `name (2).ext`.
+    #[n(2)]
     KeepBoth,
 }
 

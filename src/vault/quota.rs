@@ -2,19 +2,24 @@
 //!
 //! An upload reserves its bytes before the first of them is read and holds them until it is committed or given up, so
 //! uploads side by side never exceed the limit together. Reservations live in memory alone: after a restart there are no
-//! uploads either.
+//! uploads through the gateway either, and what direct uploads hold is restored from their drafts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
 use super::error::VaultError;
+use crate::{config::VaultConfig, crypto::BlobId};
 
 /// The room of one vault.
 #[derive(Debug)]
 pub(super) struct Quota {
     limit_bytes: Option<u64>,
     max_uploads: usize,
+    max_unfinished: usize,
     taken: Mutex<Taken>,
 }
 
@@ -24,11 +29,17 @@ struct Taken {
     /// When each upload began, in Unix milliseconds.
     begun: BTreeMap<u64, u64>,
     next: u64,
+    /// Bytes that each direct upload holds.
+    held: BTreeMap<BlobId, u64>,
 }
 
 impl Quota {
-    pub(super) fn new(limit_bytes: Option<u64>, max_uploads: usize) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, max_uploads, taken: Mutex::default() })
+    pub(super) fn new(config: &VaultConfig) -> Arc<Self> {
+        Self::with_limits(config.storage_limit, config.concurrent_uploads, config.unfinished_uploads)
+    }
+
+    fn with_limits(limit_bytes: Option<u64>, max_uploads: usize, max_unfinished: usize) -> Arc<Self> {
+        Arc::new(Self { limit_bytes, max_uploads, max_unfinished, taken: Mutex::default() })
     }
 
     /// The owner's limit.
@@ -61,6 +72,45 @@ impl Quota {
         Ok(Reservation { quota: Arc::clone(self), number, bytes: size_bytes })
     }
 
+    /// Holds room for a direct upload until [`Quota::release`]; `used` as for [`Quota::begin`].
+    pub(super) fn hold(
+        &self,
+        upload: BlobId,
+        size_bytes: u64,
+        used: impl FnOnce() -> Result<u64, VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut taken = self.taken.lock();
+        if taken.held.len() >= self.max_unfinished {
+            return Err(VaultError::TooManyUploads);
+        }
+        self.check(&taken, size_bytes, used)?;
+        taken.hold(upload, size_bytes);
+        Ok(())
+    }
+
+    /// Holds room for a direct upload that had it before, whatever the limits are now.
+    pub(super) fn restore(&self, upload: BlobId, size_bytes: u64) {
+        self.taken.lock().hold(upload, size_bytes);
+    }
+
+    /// Whether everything that is used and reserved is within the limit.
+    pub(super) fn check_held(&self, used: impl FnOnce() -> Result<u64, VaultError>) -> Result<(), VaultError> {
+        self.check(&self.taken.lock(), 0, used)
+    }
+
+    /// Gives back what a direct upload held.
+    pub(super) fn release(&self, upload: BlobId) {
+        let mut taken = self.taken.lock();
+        if let Some(bytes) = taken.held.remove(&upload) {
+            taken.bytes -= bytes;
+        }
+    }
+
+    /// The direct uploads that hold room.
+    pub(super) fn held(&self) -> Vec<BlobId> {
+        self.taken.lock().held.keys().copied().collect()
+    }
+
     fn check(
         &self,
         taken: &Taken,
@@ -70,6 +120,15 @@ impl Quota {
         let Some(limit_bytes) = self.limit_bytes else { return Ok(()) };
         let sum = used()?.saturating_add(taken.bytes).saturating_add(more);
         if sum > limit_bytes { Err(VaultError::StorageFull { limit_bytes }) } else { Ok(()) }
+    }
+}
+
+impl Taken {
+    fn hold(&mut self, upload: BlobId, size_bytes: u64) {
+        if let Entry::Vacant(place) = self.held.entry(upload) {
+            place.insert(size_bytes);
+            self.bytes = self.bytes.saturating_add(size_bytes);
+        }
     }
 }
 
@@ -108,7 +167,7 @@ mod tests {
 
     #[test]
     fn reservations_and_used_bytes_share_one_limit() {
-        let quota = Quota::new(Some(100), 3);
+        let quota = Quota::with_limits(Some(100), 3, 0);
         let first = quota.begin(1, 60, || Ok(0)).unwrap();
         assert_eq!(quota.begin(1, 41, || Ok(0)).err(), Some(FULL));
         assert_eq!(quota.begin(1, 1, || Ok(40)).err(), Some(FULL));
@@ -123,8 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn direct_uploads_hold_room_until_it_is_given_back_once() {
+        let quota = Quota::with_limits(Some(100), 3, 2);
+        let (a, b, c) = (BlobId([1; 16]), BlobId([2; 16]), BlobId([3; 16]));
+        quota.hold(a, 60, || Ok(0)).unwrap();
+        assert_eq!(quota.hold(b, 41, || Ok(0)).err(), Some(FULL));
+        assert_eq!(quota.begin(1, 41, || Ok(0)).err(), Some(FULL), "the gateway knows of them");
+        quota.hold(b, 40, || Ok(0)).unwrap();
+        assert_eq!(quota.hold(c, 0, || Ok(0)).err(), Some(VaultError::TooManyUploads));
+        quota.restore(c, 100);
+        quota.restore(c, 100);
+        assert_eq!(quota.check_held(|| Ok(0)), Err(FULL));
+        for _ in 0..2 {
+            quota.release(c);
+        }
+        assert_eq!((quota.check_held(|| Ok(0)), quota.check_held(|| Ok(1))), (Ok(()), Err(FULL)));
+        assert_eq!(quota.held(), [a, b]);
+        quota.release(a);
+        assert!(quota.begin(1, 60, || Ok(0)).is_ok());
+    }
+
+    #[test]
     fn only_so_many_uploads_go_on_at_once() {
-        let quota = Quota::new(None, 2);
+        let quota = Quota::with_limits(None, 2, 0);
         let first = quota.begin(5, u64::MAX / 2, || Ok(0)).unwrap();
         let _second = quota.begin(6, 0, || Ok(0)).unwrap();
         assert_eq!(quota.begin(7, 0, || Ok(0)).err(), Some(VaultError::TooManyUploads));

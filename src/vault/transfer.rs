@@ -1,6 +1,7 @@
 //! Content through the vault: an upload becomes a file or a version, a file's bytes come back verified.
 
 use std::{
+    collections::HashSet,
     io,
     ops::Range,
     pin::Pin,
@@ -31,10 +32,10 @@ use crate::{
 };
 
 /// Where the bucket keeps blobs.
-const BLOBS: &str = "blob/";
+pub(super) const BLOBS: &str = "blob/";
 
 /// The clocks of vault and bucket may be apart by this much: S3 refuses signatures that are further off.
-const CLOCK_SKEW_MS: u64 = 15 * 60 * 1000;
+pub(super) const CLOCK_SKEW_MS: u64 = 15 * 60 * 1000;
 
 /// A version of a file, ready to be read. What it holds is fixed: a later version does not change it.
 #[derive(Debug, Clone)]
@@ -91,6 +92,7 @@ impl Vault {
         if size_bytes.is_some_and(|size| size > max_bytes) {
             return Err(VaultError::TooLarge { max_bytes });
         }
+        self.restore_holds().await?;
         let reservation = self.0.quota.begin(self.0.clock.now_ms(), size_bytes.unwrap_or(0), || self.bytes_used())?;
         let is_announced = size_bytes.is_some();
         let body = Reserving { body: Box::pin(body), vault: self.clone(), reservation, is_announced };
@@ -143,11 +145,12 @@ impl Vault {
     pub async fn orphans(&self) -> Result<Vec<Orphan>, VaultError> {
         let busy_since_ms = self.0.quota.oldest_ms().unwrap_or(u64::MAX).saturating_sub(CLOCK_SKEW_MS);
         let objects = self.0.store.list(BLOBS).await.map_err(ContentError::from)?;
+        let held: HashSet<BlobId> = self.0.quota.held().into_iter().collect();
         let is_settled = |object: &ObjectSummary| object.modified_ms < busy_since_ms;
         self.ask(|catalog| {
             let unknown = objects.into_iter().filter(is_settled).filter(|object| {
                 let id = object.key.strip_prefix(BLOBS).and_then(BlobId::from_hex);
-                !id.is_some_and(|id| catalog.knows(id))
+                !id.is_some_and(|id| catalog.knows(id) || held.contains(&id))
             });
             let orphan = |ObjectSummary { key, size_bytes, modified_ms }| Orphan { key, size_bytes, modified_ms };
             Ok(unknown.map(orphan).collect())
@@ -181,14 +184,14 @@ impl Vault {
     }
 
     /// Content that no commit can name is not taken in.
-    fn refuse_read_only(&self) -> Result<(), VaultError> {
+    pub(super) fn refuse_read_only(&self) -> Result<(), VaultError> {
         match &*self.0.log.status().borrow() {
             Status::ReadOnly { reason, .. } => Err(VaultError::ReadOnly { reason: reason.clone() }),
             _ => Ok(()),
         }
     }
 
-    fn bytes_used(&self) -> Result<u64, VaultError> {
+    pub(super) fn bytes_used(&self) -> Result<u64, VaultError> {
         self.ask(|catalog| Ok(catalog.index.bytes_used()))
     }
 }

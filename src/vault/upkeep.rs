@@ -12,6 +12,7 @@ use super::{
     Vault, actor,
     catalog::Catalog,
     content::object_key,
+    direct::Swept,
     error::VaultError,
     id::NodeId,
     operation::{OlderVersion, Operation},
@@ -48,6 +49,11 @@ impl Vault {
                 Ok(Upkept { discarded: 0, purged: 0, deleted: 0 }) | Err(VaultError::NotServing) => {}
                 Ok(done) => tracing::info!(?done, "upkeep"),
                 Err(error) => tracing::warn!(%error, "upkeep goes on later"),
+            }
+            match self.sweep_uploads().await {
+                Ok(Swept { ended: 0, aborted: 0 }) | Err(VaultError::NotServing) => {}
+                Ok(swept) => tracing::info!(?swept, "uploads that became nothing are gone"),
+                Err(error) => tracing::warn!(%error, "sweeping uploads goes on later"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}

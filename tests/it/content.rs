@@ -17,6 +17,7 @@ use proptest::strategy::ValueTree;
 
 use crate::kit::TestBucket;
 use crate::kit::lying_bucket::{Lie, LyingBucket, answer};
+use crate::kit::world::vault_config;
 
 const PART: usize = 8 << 20;
 const SEALED_PART: usize = 8_396_872;
@@ -30,14 +31,7 @@ fn keys() -> VaultKeys {
 }
 
 fn contents(store: &Store, max_file_size: u64) -> Contents {
-    let config = VaultConfig {
-        trash_days: 15,
-        retention_days: 30,
-        max_file_size,
-        storage_limit: None,
-        concurrent_uploads: 16,
-        url_ttl_secs: 600,
-    };
+    let config = VaultConfig { max_file_size, ..vault_config() };
     Contents::new(store.clone(), keys(), &config)
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coffer::store::{CompletedPart, MAX_ANSWER_BYTES, MultipartId, Payload, RangeBody, Store, StoreError};
+use coffer::store::{BodyDigest, CompletedPart, MAX_ANSWER_BYTES, MultipartId, Payload, RangeBody, Store, StoreError};
 
 use crate::kit::lying_bucket::{ACCESS_KEY_ID, Lie, LyingBucket, answer, config};
 
@@ -233,10 +233,18 @@ async fn a_signed_url_fixes_length_and_digest_and_points_at_the_public_endpoint(
     let ttl = Duration::from_secs(600);
     let id = MultipartId::new("upload".to_owned());
     let store = Store::new(&settings, None);
+    let (sha256, md5) = (BodyDigest::Sha256([1; 32]), BodyDigest::Md5([1; 16]));
+    let part = async |digest| {
+        let signed = store.presign_part(("blob/x", &id), 2, 7, &digest, ttl).await?;
+        Ok::<_, StoreError>(signed.url)
+    };
+    let whole = async |digest| Ok(store.presign_new_object("blob/x", 7, &digest, ttl).await?.url);
     let urls = [
         (store.presign_get("blob/x", ttl).await, "host"),
-        (store.presign_put("blob/x", 7, &[1; 32], ttl).await, "content-length;host;x-amz-checksum-sha256"),
-        (store.presign_part(("blob/x", &id), 2, 7, &[1; 32], ttl).await, "content-length;host;x-amz-checksum-sha256"),
+        (part(sha256).await, "content-length;host;x-amz-checksum-sha256"),
+        (part(md5).await, "content-length;content-md5;host"),
+        (whole(sha256).await, "content-length;host;if-none-match;x-amz-checksum-sha256"),
+        (whole(md5).await, "content-length;content-md5;host;if-none-match"),
     ];
     for (url, signed) in urls {
         let url = url.expect("a URL");

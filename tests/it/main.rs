@@ -5,6 +5,7 @@
 mod chaos;
 mod commands;
 mod content;
+mod direct;
 mod embedded;
 mod grants;
 mod http;

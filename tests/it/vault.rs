@@ -4,70 +4,15 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coffer::config::{Clock, LogConfig, RedisConfig, Secret, VaultConfig};
-use coffer::crypto::{KeyRing, RootKey, VaultId, VaultKeys, random};
-use coffer::log::{Log, LogParts, Status};
-use coffer::state::Redis;
 use coffer::vault::{
-    ANSWER_LIFE_MS, Actor, Catalog, FileName, NodeId, NodePatch, NodeView, OnConflict, PageRequest, Sort, Target,
-    Upkept, Vault, VaultError,
+    ANSWER_LIFE_MS, Actor, FileName, NodeId, NodePatch, NodeView, OnConflict, PageRequest, Sort, Target, Upkept, Vault,
+    VaultError,
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use crate::kit::{TestBucket, TestRedis};
+use crate::kit::world::World;
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const START_MS: u64 = 1_800_000_000_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// One vault's surroundings, which outlive its processes.
-struct World {
-    redis: TestRedis,
-    bucket: TestBucket,
-    clock: Clock,
-    keys: VaultKeys,
-    config: VaultConfig,
-}
-
-impl World {
-    async fn start() -> Self {
-        let (redis, bucket) = tokio::join!(TestRedis::private(), TestBucket::start());
-        let ring = KeyRing::new(vec![RootKey::new("test".into(), &random::bytes())]).unwrap();
-        let config = VaultConfig {
-            trash_days: 15,
-            retention_days: 30,
-            max_file_size: 1 << 20,
-            storage_limit: None,
-            concurrent_uploads: 4,
-            url_ttl_secs: 600,
-        };
-        let keys = VaultKeys::new(&ring, VaultId(random::bytes()));
-        Self { redis, bucket, clock: Clock::manual(START_MS), keys, config }
-    }
-
-    /// A process that serves the vault.
-    async fn vault(&self) -> (Vault, Log<Catalog>) {
-        let redis = RedisConfig { url: Secret::new(self.redis.url().to_owned()), timeout_ms: 5_000 };
-        let config = LogConfig { lease_secs: 2, state_dir: None, retention_days: 30, accept_head: None };
-        let state = Redis::new(&redis).unwrap().for_vault(self.keys.clone());
-        let store = self.bucket.store();
-        let log = Log::<Catalog>::start(LogParts {
-            store: store.clone(),
-            state,
-            keys: self.keys.clone(),
-            config,
-            clock: self.clock.clone(),
-        });
-        let mut status = log.status();
-        let serves = status.wait_for(|status| matches!(status, Status::Serving { .. }));
-        tokio::time::timeout(PATIENCE, serves).await.unwrap().unwrap();
-        (Vault::new(log.clone(), store, self.keys.clone(), self.config.clone(), self.clock.clone()), log)
-    }
-
-    async fn blobs(&self) -> Vec<String> {
-        self.bucket.store().list("blob/").await.unwrap().into_iter().map(|object| object.key).collect()
-    }
-}
 
 fn owner() -> Actor {
     Actor { request_id: "r".into(), ..Actor::default() }

@@ -7,6 +7,8 @@ use crate::config::raw::Raw;
 use crate::config::report::Report;
 use crate::config::settings::{LogConfig, VaultConfig};
 
+const HOUR_SECS: u64 = 60 * 60;
+
 /// The logs whose head an operator can accept.
 const LOGS: [&str; 2] = ["catalog", "audit"];
 
@@ -53,6 +55,8 @@ pub(super) fn vault(raw: &Raw, report: &mut Report) -> VaultConfig {
         max_file_size,
         storage_limit,
         concurrent_uploads: numbers::CONCURRENT_UPLOADS.read(raw.concurrent_uploads.as_deref(), report) as usize,
+        unfinished_uploads: numbers::UNFINISHED_UPLOADS.read(raw.unfinished_uploads.as_deref(), report) as usize,
+        upload_ttl_secs: numbers::UPLOAD_TTL_HOURS.read(raw.upload_ttl_hours.as_deref(), report) * HOUR_SECS,
         url_ttl_secs: numbers::URL_TTL_SECS.read(raw.url_ttl_secs.as_deref(), report),
     }
 }

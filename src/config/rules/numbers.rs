@@ -51,6 +51,9 @@ pub(super) const TRASH_DAYS: Number = count("TRASH_DAYS", 15, 1, 3_650);
 pub(super) const MAX_FILE_SIZE: Number = bytes("MAX_FILE_SIZE", 64 * GIB, 1, 32 * TIB);
 pub(super) const STORAGE_LIMIT: Number = bytes("STORAGE_LIMIT", 0, MIB, 1024 * 1024 * TIB);
 pub(super) const CONCURRENT_UPLOADS: Number = count("CONCURRENT_UPLOADS", 16, 1, 1_024);
+/// One page of the list holds them all.
+pub(super) const UNFINISHED_UPLOADS: Number = count("UNFINISHED_UPLOADS", 256, 1, 1_000);
+pub(super) const UPLOAD_TTL_HOURS: Number = count("UPLOAD_TTL_HOURS", 24, 1, 168);
 /// A URL cannot be taken back, so it does not live long.
 pub(super) const URL_TTL_SECS: Number = count("URL_TTL_SECS", 600, 1, 600);
 pub(super) const HEADER_TIMEOUT_SECS: Number = count("HEADER_TIMEOUT_SECS", 10, 1, 120);
@@ -126,6 +129,10 @@ mod tests {
             (&MAX_FILE_SIZE, "32TiB", true),
             (&MAX_FILE_SIZE, "35184372088833", false),
             (&MAX_FILE_SIZE, "99999999999999TiB", false),
+            (&UNFINISHED_UPLOADS, "1000", true),
+            (&UNFINISHED_UPLOADS, "1001", false),
+            (&UPLOAD_TTL_HOURS, "168", true),
+            (&UPLOAD_TTL_HOURS, "169", false),
             (&URL_TTL_SECS, "600", true),
             (&URL_TTL_SECS, "601", false),
             (&DRAIN_SECS, "0", true),

@@ -3,14 +3,10 @@
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use data_encoding::BASE64;
-use url::Url;
 
 use super::{Asked, CONTENT, LONGER_CONTENT, OTHER_CONTENT, URL_LIFE};
 use crate::crypto::sha256;
-use crate::store::{CompletedPart, PartChecksum, StoreError};
-
-/// Where the digest of a body is said.
-const CHECKSUM: &str = "x-amz-checksum-sha256";
+use crate::store::{BodyDigest, CompletedPart, PartChecksum, SignedPut, StoreError};
 
 impl Asked<'_> {
     /// Measures both; the vault works without either, since it checks for itself.
@@ -49,10 +45,11 @@ impl Asked<'_> {
     /// Through a signed URL: the right bytes are taken, others of the same length and longer ones are not.
     async fn refuses_wrong_signed_bytes(&self) -> bool {
         let (key, length) = (self.key("signed"), CONTENT.len() as u64);
-        let url = self.store.for_itself().presign_put(&key, length, &sha256(CONTENT), URL_LIFE).await;
-        let Ok(url) = url else { return false };
+        let digest = BodyDigest::Sha256(sha256(CONTENT));
+        let signed = self.store.for_itself().presign_new_object(&key, length, &digest, URL_LIFE).await;
+        let Ok(signed) = signed else { return false };
         for (body, is_right) in [(OTHER_CONTENT, false), (LONGER_CONTENT, false), (CONTENT, true)] {
-            if self.send_signed(&url, body).await.map(|etag| etag.is_some()) != Ok(is_right) {
+            if self.send_signed(&signed, body).await.map(|etag| etag.is_some()) != Ok(is_right) {
                 return false;
             }
         }
@@ -63,17 +60,17 @@ impl Asked<'_> {
     async fn part_checksum(&self) -> Result<PartChecksum, StoreError> {
         let (key, length, digest) = (self.key("checked"), CONTENT.len() as u64, sha256(CONTENT));
         let id = self.store.create_checked_multipart(&key).await?;
-        let url = self.store.for_itself().presign_part((&key, &id), 1, length, &digest, URL_LIFE).await?;
-        let wrong = self.send_signed(&url, OTHER_CONTENT).await?;
-        let Some(etag) = self.send_signed(&url, CONTENT).await? else { return Ok(PartChecksum::Refused) };
+        let sha256 = BodyDigest::Sha256(digest);
+        let signed = self.store.for_itself().presign_part((&key, &id), 1, length, &sha256, URL_LIFE).await?;
+        let wrong = self.send_signed(&signed, OTHER_CONTENT).await?;
+        let Some(etag) = self.send_signed(&signed, CONTENT).await? else { return Ok(PartChecksum::Refused) };
         self.store.complete_multipart(&key, &id, &[CompletedPart { number: 1, etag, sha256: Some(digest) }]).await?;
         Ok(if wrong.is_some() { PartChecksum::Ignored } else { PartChecksum::Enforced })
     }
 
-    /// Sends a body with the digest of [`CONTENT`], as the URL was signed; the entity tag when it was taken.
-    async fn send_signed(&self, url: &Url, body: &'static [u8]) -> Result<Option<String>, StoreError> {
-        let headers = [(CHECKSUM, digest_of(CONTENT))];
-        let answer = self.bare.send("PUT", url, &headers, Bytes::from_static(body)).await?;
+    /// Sends a body as it was signed; the entity tag when it was taken.
+    async fn send_signed(&self, signed: &SignedPut, body: &'static [u8]) -> Result<Option<String>, StoreError> {
+        let answer = self.bare.send("PUT", &signed.url, &signed.headers, Bytes::from_static(body)).await?;
         Ok(answer.is_success().then(|| answer.header("etag").unwrap_or_default().to_owned()))
     }
 }

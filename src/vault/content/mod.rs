@@ -9,12 +9,13 @@
 
 mod download;
 mod media;
+mod proof;
 mod upload;
 
 use std::io;
 
 use crate::config::VaultConfig;
-use crate::crypto::{BlobId, BlobShape, Dek, OpenError, Purpose, VaultKeys};
+use crate::crypto::{BlobId, BlobShape, Dek, OpenError, Purpose, VaultKeys, WrappedDek};
 use crate::store::{Store, StoreError};
 
 use super::blob::{MediaType, SealedBlob};
@@ -82,7 +83,12 @@ impl Contents {
 
     /// The key of a blob's content; the caller **must** have leave to see it.
     pub(super) fn key(&self, blob: &SealedBlob) -> Result<Dek, ContentError> {
-        Ok(self.keys.unwrap(&blob.dek, blob.id, Purpose::Content)?)
+        self.key_of(blob.id, &blob.dek)
+    }
+
+    /// The same, of content that is to come.
+    pub(super) fn key_of(&self, blob: BlobId, dek: &WrappedDek) -> Result<Dek, ContentError> {
+        Ok(self.keys.unwrap(dek, blob, Purpose::Content)?)
     }
 
     /// A blob as its readers know it.

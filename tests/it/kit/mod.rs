@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod bucket;
 mod bucket_process;
 pub(crate) mod coffer;
+pub(crate) mod direct;
 pub(crate) mod embedded;
 pub(crate) mod lent;
 pub(crate) mod lying_bucket;
@@ -11,6 +12,7 @@ pub(crate) mod pair;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod redis_gate;
+pub(crate) mod world;
 
 pub(crate) use bucket::TestBucket;
 pub(crate) use embedded::TestStore;
