@@ -43,6 +43,8 @@ export class Faults {
   plan: (passing: Passing) => Fault | undefined = () => undefined;
   /** Bytes of all answers' bodies. */
   served = 0;
+  /** What becomes of an answer's headers, names and values in turn. */
+  rewrite: (headers: string[]) => string[] = (headers) => headers;
   /** How many faults there were. */
   count = 0;
   readonly #server: Server;
@@ -129,7 +131,7 @@ export class Faults {
         answer.resume().on("end", breakOff);
         return;
       }
-      outgoing.writeHead(answer.statusCode ?? 0, answer.rawHeaders);
+      outgoing.writeHead(answer.statusCode ?? 0, this.rewrite(answer.rawHeaders));
       let received = 0;
       answer.on("data", (bytes: Buffer) => {
         received += bytes.length;

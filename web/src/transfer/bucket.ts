@@ -33,7 +33,8 @@ export class BucketError extends Error {
 
   /** Whether a new address for the same bytes may help: this one has expired. */
   get wantsNewAddress(): boolean {
-    return this.status === 403;
+    // Garage answers 400 InvalidRequest ("Date is too old").
+    return this.status === 403 || (this.status === 400 && this.code === "InvalidRequest");
   }
 
   /** Whether the same request may succeed later. */

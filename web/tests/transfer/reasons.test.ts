@@ -40,6 +40,7 @@ test("a bucket's answer is read as far as it is S3's, and no further", () => {
   for (const [status, body, code, temporary, newAddress] of [
     [503, xml("SlowDown"), "SlowDown", true, false],
     [403, xml("AccessDenied"), "AccessDenied", false, true],
+    [400, xml("InvalidRequest"), "InvalidRequest", false, true],
     [400, xml("RequestTimeout"), "RequestTimeout", true, false],
     [400, xml("BadDigest"), "BadDigest", true, false],
     [400, xml("<script>"), undefined, false, false],
