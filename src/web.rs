@@ -11,12 +11,18 @@ const STYLE: &str = "body{font:16px/1.6 system-ui,sans-serif;max-width:38rem;mar
                      @media(prefers-color-scheme:dark){body{color:#eee;background:#161618}code{background:#2a2a2e}\
                      a{color:#8ab4ff}}";
 
-/// The pages: with the API's `description`, and with `try_page`, a page of scripts to try it, where there is one.
-pub fn pages(description: String, try_page: Option<String>) -> Route {
+/// The pages: with the API's `description`, and with `try_page`, a page of scripts to try it, where there is one. Pages may
+/// speak to the vault and to `bucket_origin`, where content comes from and goes to, and to nobody else.
+pub fn pages(description: String, try_page: Option<String>, bucket_origin: &str) -> Route {
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; connect-src 'self' {bucket_origin}; frame-ancestors 'none'",
+        hash(STYLE)
+    );
+    let text = |media_type, body| get(text(media_type, body, policy.clone()));
     let route = Route::new()
-        .at("/", get(text("text/html; charset=utf-8", page())))
-        .at("/robots.txt", get(text("text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n".to_owned())))
-        .at("/openapi.json", get(text("application/json", description)));
+        .at("/", text("text/html; charset=utf-8", page()))
+        .at("/robots.txt", text("text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n".to_owned()))
+        .at("/openapi.json", text("application/json", description));
     match try_page {
         Some(html) => route.at("/docs", get(scripted(html))),
         None => route,
@@ -34,9 +40,8 @@ fn page() -> String {
     )
 }
 
-/// A page of our own making: the only script or style that runs is the one that was hashed here.
-fn text(media_type: &'static str, body: String) -> impl Endpoint<Output = Response> {
-    let policy = format!("default-src 'none'; style-src '{}'; frame-ancestors 'none'", hash(STYLE));
+/// A page of our own making, under a policy of its own.
+fn text(media_type: &'static str, body: String, policy: String) -> impl Endpoint<Output = Response> {
     make_sync(move |_| {
         Response::builder().header(CONTENT_TYPE, media_type).header(CONTENT_SECURITY_POLICY, &policy).body(body.clone())
     })

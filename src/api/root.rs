@@ -19,12 +19,12 @@ use hyper::body::Incoming;
 use poem::PathPattern;
 use poem::endpoint::BoxEndpoint;
 use poem::web::{LocalAddr, RemoteAddr};
-use s3s::service::S3Service;
 use tracing::Instrument;
 
 use super::problem::{self, Code, Problem};
 use super::stall::PacedBody;
 use super::{Coffer, Context, client, headers};
+use crate::store::embedded::Front;
 
 /// What answers are made of.
 pub type AnswerBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
@@ -42,7 +42,7 @@ pub struct Bucket {
     /// Its name: the first segment of its paths.
     pub name: String,
     /// The S3 protocol.
-    pub service: S3Service,
+    pub front: Front,
 }
 
 /// Everything that the public listener serves.
@@ -68,7 +68,7 @@ impl Root {
         let span = tracing::info_span!("request", request_id);
         async {
             let (mut response, route) = match self.bucket_of(request.uri().path()) {
-                Some(bucket) => (self.store(&bucket.service, request).await, "bucket".to_owned()),
+                Some(bucket) => (self.store(&bucket.front, request).await, "bucket".to_owned()),
                 None => self.route(peer, request, &request_id).await,
             };
             headers::secure(response.headers_mut(), &self.coffer.http.public_url);
@@ -88,11 +88,11 @@ impl Root {
         (rest.is_empty() || rest.starts_with('/')).then_some(bucket)
     }
 
-    async fn store(&self, service: &S3Service, request: Request<Incoming>) -> Response<AnswerBody> {
+    async fn store(&self, front: &Front, request: Request<Incoming>) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
         let body = PacedBody::new(body, &parts.headers, self.patience());
         let request = Request::from_parts(parts, s3s::Body::http_body(body));
-        match service.call(request).await {
+        match front.answer(request).await {
             Ok(mut response) => {
                 headers::sandbox(response.headers_mut());
                 response.map(|body| body.boxed_unsync())

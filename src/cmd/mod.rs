@@ -3,6 +3,7 @@
 //! Each verb reads the settings it needs through [`settings`], prints for a person (or a program, where it says `--json`)
 //! and ends with an exit status: 0 done, 1 refused or failed, 2 called wrongly.
 
+mod bucket;
 mod check;
 mod hash_password;
 mod init;
@@ -36,6 +37,8 @@ enum Verb {
     Serve(serve::Serve),
     /// Check the settings and report all that is wrong with them
     Check(check::Check),
+    /// Check or set what pages of the app may do with the bucket
+    Bucket(bucket::Bucket),
     /// Write a complete .env with fresh secrets
     Init(init::Init),
     /// Turn a password into the hash for USER_PASSWORD_HASH
@@ -54,6 +57,7 @@ pub fn run() -> ExitCode {
         Verb::Serve(serve) => serve.run(env_file),
         Verb::Openapi(openapi) => openapi.run(),
         Verb::Check(check) => check.run(env_file),
+        Verb::Bucket(bucket) => bucket.run(env_file),
         Verb::Init(init) => init.run(),
         Verb::HashPassword(hash_password) => hash_password.run(),
         Verb::Store(store) => store.run(env_file),

@@ -93,7 +93,8 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let folder = Folder::open(&config.store).await?;
     let (readiness, health) = watch::channel(Readiness::Waiting("The program is starting.".to_owned()));
     let coffer = Arc::new(Coffer::new(config.http.clone(), health));
-    let pages = web::pages(openapi::document(), config.http.api_docs.then(openapi::try_page));
+    let pages =
+        web::pages(openapi::document(), config.http.api_docs.then(openapi::try_page), &config.store.public_origin());
     let root = Arc::new(Root::new(coffer.clone(), pages, folder.as_ref().map(|folder| folder.bucket.clone())));
     let limits = limits(&config.http);
     let answer = move |peer, request| root.clone().answer(peer, request);
@@ -233,7 +234,7 @@ impl Folder {
         let listener = listen(([127, 0, 0, 1], 0).into()).await?;
         let address = listener.local_addr().map_err(failed)?;
         let endpoint = Url::parse(&format!("http://{address}")).expect("an address makes a URL");
-        let bucket = Bucket { name: config.bucket.clone(), service: store.service() };
+        let bucket = Bucket { name: config.bucket.clone(), front: store.front(&[]) };
         // It lives for as long as the program: the last batch needs it after the shutdown has begun.
         tokio::spawn(async move { serve_store(listener, &store, Vec::new(), std::future::pending()).await });
         Ok(Some(Self { bucket, endpoint }))

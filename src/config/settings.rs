@@ -104,6 +104,18 @@ pub struct StoreConfig {
     pub request_timeout_secs: u64,
 }
 
+impl StoreConfig {
+    /// Scheme, host and port of every URL that is given out.
+    pub fn public_origin(&self) -> String {
+        let mut url = self.public_endpoint.clone();
+        if let (false, Some(host)) = (self.path_style, self.public_endpoint.domain()) {
+            // A host that can't take the bucket in front is none that URLs can be signed for.
+            let _ = url.set_host(Some(&format!("{}.{host}", self.bucket)));
+        }
+        url.origin().ascii_serialization()
+    }
+}
+
 /// Redis.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {

@@ -10,6 +10,7 @@
 
 mod abilities;
 mod answer;
+mod cors;
 pub mod embedded;
 mod error;
 mod list;
@@ -38,6 +39,7 @@ use crate::config::{Endpoint, StoreConfig, is_loopback};
 
 pub use abilities::{Abilities, PartChecksum};
 pub use answer::MAX_ANSWER_BYTES;
+pub use cors::{CorsRule, CorsRules};
 pub use error::StoreError;
 pub use list::ObjectSummary;
 pub use multipart::{CompletedPart, MultipartId, MultipartSummary, PartSummary, Payload};

@@ -92,8 +92,10 @@ async fn pages_of_another_origin_are_asked_about() {
     assert_eq!(
         warnings,
         [
-            "S3_PUBLIC_ENDPOINT: pages of the app may not read its answers",
-            "S3_PUBLIC_ENDPOINT: pages of the app may not send to it",
+            "S3_PUBLIC_ENDPOINT: pages of the app may not read its answers to GET",
+            "S3_PUBLIC_ENDPOINT: pages of the app may not read its answers to PUT",
+            "S3_PUBLIC_ENDPOINT: pages of the app may not use GET",
+            "S3_PUBLIC_ENDPOINT: pages of the app may not use PUT",
         ]
     );
     let found = probe(&bucket.config(), None, &bucket.url.parse().unwrap(), &Clock::system()).await;

@@ -5,6 +5,7 @@
 //! ROOT/.store/odd/                   objects with any other key (see the key module)
 //! ROOT/.store/uploads/<id>/          multipart uploads in progress (see the upload module)
 //! ROOT/.store/staging/               files being written; emptied when the folder is opened
+//! ROOT/.store/cors.json              which pages may use the bucket, once somebody set that (see the cors module)
 //! ROOT/.store/lock                   held by the one process that has the folder open
 //! ```
 //!

@@ -6,15 +6,16 @@
 //!
 //! Deliberately unknown here: what the bytes mean. The protocol, its signatures and its XML are the crate `s3s`; what it leaves to its user
 //! (durability, conditions, part checks, listing) is in the modules below. Read them in this order: key, folder, object, names,
-//! listing, part, place, upload, inbound, outbound, gate, service, server.
+//! listing, part, place, upload, inbound, outbound, gate, operations, cors, server.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::{Request, Response};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s::{Body, HttpError, S3Error, S3ErrorCode, S3Result};
 
 use crate::config::Secret;
 
@@ -46,6 +47,7 @@ const MAX_FORM_BYTES: usize = 1024;
 #[derive(Clone)]
 pub struct Embedded {
     service: S3Service,
+    rules: Arc<cors::KeptRules>,
 }
 
 impl Embedded {
@@ -55,7 +57,10 @@ impl Embedded {
     pub fn open(root: &Path, access_key_id: &Secret, secret_access_key: &Secret, bucket: &str) -> io::Result<Self> {
         let folder = Arc::new(folder::Folder::open(root)?);
         let uploads = Arc::new(upload::Uploads::open(Arc::clone(&folder))?);
-        let mut builder = S3ServiceBuilder::new(operations::Bucket { name: bucket.to_owned(), folder, uploads });
+        let rules = Arc::new(cors::KeptRules::open(Arc::clone(&folder))?);
+        let name = bucket.to_owned();
+        let mut builder =
+            S3ServiceBuilder::new(operations::Bucket { name, folder, uploads, rules: Arc::clone(&rules) });
         builder.set_auth(gate::KeyPair {
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone(),
@@ -68,12 +73,36 @@ impl Embedded {
         limits.form_max_fields_size = MAX_FORM_BYTES;
         limits.form_max_parts = 1;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
-        Ok(Self { service: builder.build() })
+        Ok(Self { service: builder.build(), rules })
     }
 
-    /// The store as a service for a hyper connection: path-style requests, `/<bucket>/<key>`.
-    pub fn service(&self) -> S3Service {
-        self.service.clone()
+    /// The store as HTTP sees it. Pages of `allowed_origins` may use it, and those that the bucket's own rules admit.
+    pub fn front(&self, allowed_origins: &[String]) -> Front {
+        let cors = cors::Cors::new(Arc::clone(&self.rules), allowed_origins);
+        Front { service: self.service.clone(), cors }
+    }
+}
+
+/// What answers the store's requests: path-style, `/<bucket>/<key>`. Cheap to clone.
+#[derive(Clone)]
+pub struct Front {
+    service: S3Service,
+    cors: cors::Cors,
+}
+
+impl Front {
+    /// Answers a request, a browser's preflight among them.
+    ///
+    /// # Errors
+    /// What the protocol's own machinery could not answer.
+    pub async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, HttpError> {
+        if let Some(response) = self.cors.preflight(&request) {
+            return Ok(response);
+        }
+        let admitted = self.cors.admission(&request);
+        let mut response = self.service.call(request).await?;
+        response.headers_mut().extend(admitted.unwrap_or_default());
+        Ok(response)
     }
 }
 

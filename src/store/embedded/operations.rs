@@ -4,26 +4,30 @@ use std::sync::Arc;
 
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket as ListedBucket, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput,
-    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput,
-    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput,
-    UploadPartOutput,
+    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketCorsInput,
+    DeleteBucketCorsOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    GetBucketCorsInput, GetBucketCorsOutput, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
+    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
+    ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, PutBucketCorsInput, PutBucketCorsOutput, PutObjectInput, PutObjectOutput,
+    UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
+use super::cors::{self, KeptRules};
 use super::folder::Folder;
 use super::key::Key;
 use super::object::WriteCondition;
 use super::upload::Uploads;
-use super::{off_thread, read, write};
+use super::{disk_fault, off_thread, read, write};
+use crate::store::CorsRules;
 
 /// The one bucket.
 pub(super) struct Bucket {
     pub(super) name: String,
     pub(super) folder: Arc<Folder>,
     pub(super) uploads: Arc<Uploads>,
+    pub(super) rules: Arc<KeptRules>,
 }
 
 type Answer<T> = S3Result<S3Response<T>>;
@@ -105,6 +109,27 @@ impl S3 for Bucket {
 
     async fn head_bucket(&self, _: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
         Ok(S3Response::new(HeadBucketOutput::default()))
+    }
+
+    async fn put_bucket_cors(&self, request: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
+        let rules = cors::checked(request.input.cors_configuration.cors_rules)?;
+        let kept = Arc::clone(&self.rules);
+        off_thread(move || kept.set(rules).map_err(disk_fault)).await?;
+        Ok(S3Response::new(PutBucketCorsOutput::default()))
+    }
+
+    async fn get_bucket_cors(&self, _: S3Request<GetBucketCorsInput>) -> Answer<GetBucketCorsOutput> {
+        let rules = cors::listed(&self.rules.get());
+        if rules.is_empty() {
+            return Err(s3_error!(NoSuchCORSConfiguration));
+        }
+        Ok(S3Response::new(GetBucketCorsOutput { cors_rules: Some(rules) }))
+    }
+
+    async fn delete_bucket_cors(&self, _: S3Request<DeleteBucketCorsInput>) -> Answer<DeleteBucketCorsOutput> {
+        let kept = Arc::clone(&self.rules);
+        off_thread(move || kept.set(CorsRules::default()).map_err(disk_fault)).await?;
+        Ok(S3Response::new(DeleteBucketCorsOutput::default()))
     }
 
     async fn get_bucket_location(&self, _: S3Request<GetBucketLocationInput>) -> Answer<GetBucketLocationOutput> {

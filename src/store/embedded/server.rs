@@ -5,17 +5,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use s3s::service::S3Service;
-use s3s::{Body, HttpError};
+use s3s::Body;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::Embedded;
-use super::cors::{Origins, mark};
+use super::{Embedded, Front};
 
 /// Connections served at once; others wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 1024;
@@ -35,7 +33,7 @@ pub async fn serve_store(
     allowed_origins: Vec<String>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let (service, origins) = (store.service(), Arc::new(Origins(allowed_origins)));
+    let front = store.front(&allowed_origins);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopped) = watch::channel(());
     let mut connections = tokio::task::JoinSet::new();
@@ -48,10 +46,10 @@ pub async fn serve_store(
         };
         match accepted {
             Ok((stream, place)) => {
-                let (service, origins, stopped) = (service.clone(), Arc::clone(&origins), stopped.clone());
+                let (front, stopped) = (front.clone(), stopped.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    converse(stream, service, origins, stopped).await;
+                    converse(stream, front, stopped).await;
                 });
             }
             Err(error) => {
@@ -77,8 +75,11 @@ async fn accept(
     Ok((stream, place))
 }
 
-async fn converse(stream: TcpStream, service: S3Service, origins: Arc<Origins>, mut stopped: watch::Receiver<()>) {
-    let answer = service_fn(move |request| answer(service.clone(), Arc::clone(&origins), request));
+async fn converse(stream: TcpStream, front: Front, mut stopped: watch::Receiver<()>) {
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let front = front.clone();
+        async move { front.answer(request.map(Body::from)).await }
+    });
     let mut http = hyper::server::conn::http1::Builder::new();
     let connection = http
         .timer(TokioTimer::new())
@@ -93,20 +94,4 @@ async fn converse(stream: TcpStream, service: S3Service, origins: Arc<Origins>, 
             let _ = connection.await;
         }
     }
-}
-
-async fn answer(
-    service: S3Service,
-    origins: Arc<Origins>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, HttpError> {
-    if let Some(response) = origins.preflight(&request) {
-        return Ok(response);
-    }
-    let origin = origins.admitted(&request);
-    let mut response = service.call(request.map(Body::from)).await?;
-    if let Some(origin) = origin {
-        mark(response.headers_mut(), origin);
-    }
-    Ok(response)
 }

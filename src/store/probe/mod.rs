@@ -5,7 +5,7 @@
 //! never a value. Abilities are measured, not looked up: S3-compatibles accept what they then ignore.
 
 mod bare;
-mod browser;
+mod pages;
 mod promises;
 
 use std::time::Duration;
@@ -46,9 +46,7 @@ pub struct Probe {
 /// reach the bucket across origins.
 pub async fn probe(config: &StoreConfig, own_endpoint: Option<&Url>, app: &Url, clock: &Clock) -> Probe {
     let store = Store::new(config, own_endpoint);
-    let folder = format!("probe/{:032x}/", fastrand::u128(..));
-    let bare = BareClient::new(Duration::from_secs(config.request_timeout_secs));
-    let mut asked = Asked { store: &store, bare, folder: &folder, probe: Probe::default() };
+    let mut asked = Asked::new(&store, config);
     if asked.is_usable().await {
         asked.ask_clock(clock).await;
         asked.ask_reading().await;
@@ -57,25 +55,49 @@ pub async fn probe(config: &StoreConfig, own_endpoint: Option<&Url>, app: &Url, 
         asked.ask_promises().await;
         asked.ask_multipart().await;
         // The embedded store is on the app's own origin, and perhaps not listening there yet.
-        if matches!(config.endpoint, Endpoint::Remote(_)) && config.public_endpoint.origin() != app.origin() {
-            asked.ask_as_browser(app).await;
+        if matches!(config.endpoint, Endpoint::Remote(_)) && !needs_no_rule(config, app) {
+            asked.ask_as_page(app).await;
         }
     }
-    asked.clean_up().await;
-    let mut probe = asked.probe;
-    probe.report.sort();
-    probe
+    asked.finish().await
+}
+
+/// Asks only what pages of the app may do, where the bucket is on another origin than the app.
+pub async fn probe_pages(config: &StoreConfig, app: &Url) -> Probe {
+    let store = Store::new(config, None);
+    let mut asked = Asked::new(&store, config);
+    if asked.is_usable().await {
+        asked.ask_as_page(app).await;
+    }
+    asked.finish().await
+}
+
+/// Whether pages of the app reach the bucket without leaving their own origin.
+pub fn needs_no_rule(config: &StoreConfig, app: &Url) -> bool {
+    config.public_origin() == app.origin().ascii_serialization()
 }
 
 /// A probe on its way.
 struct Asked<'a> {
     store: &'a Store,
     bare: BareClient,
-    folder: &'a str,
+    folder: String,
     probe: Probe,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(store: &'a Store, config: &StoreConfig) -> Self {
+        let bare = BareClient::new(Duration::from_secs(config.request_timeout_secs));
+        let folder = format!("probe/{:032x}/", fastrand::u128(..));
+        Self { store, bare, folder, probe: Probe::default() }
+    }
+
+    async fn finish(mut self) -> Probe {
+        self.clean_up().await;
+        self.probe.report.sort();
+        self.probe
+    }
+
     fn key(&self, name: &str) -> String {
         format!("{}{name}", self.folder)
     }
@@ -119,7 +141,7 @@ impl Asked<'_> {
             Ok(body) => body.collect().await,
             Err(error) => Err(error),
         };
-        let listed = self.store.list(self.folder).await;
+        let listed = self.store.list(&self.folder).await;
         if whole.as_deref() != Ok(CONTENT) {
             self.error("S3_ENDPOINT", "what was written can't be read back", "see the bucket's log and its policy");
         }
@@ -148,7 +170,7 @@ impl Asked<'_> {
     async fn ask_strangers(&mut self) {
         for (url, reason) in [
             (self.store.unsigned_url(&self.key("object")).await, "anybody may read its objects"),
-            (self.store.unsigned_listing(self.folder).await, "anybody may list its objects"),
+            (self.store.unsigned_listing(&self.folder).await, "anybody may list its objects"),
         ] {
             let Some(url) = url else { continue };
             if self.bare.send("GET", &url, &[], Bytes::new()).await.is_ok_and(|answer| answer.is_success()) {
@@ -191,7 +213,7 @@ impl Asked<'_> {
 
         let aborted = self.store.create_multipart(&key).await?;
         self.store.abort_multipart(&key, &aborted).await?;
-        let left = self.store.list_multiparts(self.folder).await?;
+        let left = self.store.list_multiparts(&self.folder).await?;
         let is_right = listed.len() == 1 && listed[0].size_bytes == CONTENT.len() as u64 && listed[0].etag == etag;
         Ok(is_right && head.size_bytes == CONTENT.len() as u64 && left.iter().all(|upload| upload.id != aborted))
     }
@@ -200,10 +222,10 @@ impl Asked<'_> {
         if self.probe.is_away {
             return;
         }
-        for upload in self.store.list_multiparts(self.folder).await.unwrap_or_default() {
+        for upload in self.store.list_multiparts(&self.folder).await.unwrap_or_default() {
             let _ = self.store.abort_multipart(&upload.key, &upload.id).await;
         }
-        let keys: Vec<String> = match self.store.list(self.folder).await {
+        let keys: Vec<String> = match self.store.list(&self.folder).await {
             Ok(listed) => listed.into_iter().map(|object| object.key).collect(),
             Err(_) => return,
         };

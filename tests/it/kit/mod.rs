@@ -2,7 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod bucket;
-mod bucket_process;
+pub(crate) mod bucket_process;
 pub(crate) mod coffer;
 pub(crate) mod direct;
 pub(crate) mod embedded;
