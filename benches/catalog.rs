@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 /// As many as the vault takes at once.
 const IN_FLIGHT: usize = 16;
 const ROUNDS: usize = 21;
+const SETTLED: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() {
@@ -43,6 +44,8 @@ async fn main() {
         2 * files,
         median(starts.map(|it| it.as_secs_f64()).into())
     );
+    // A checkpoint that became due is in memory while it is written.
+    tokio::time::sleep(SETTLED).await;
     let used = memory(vault_process(), "VmRSS:").saturating_sub(empty);
     println!("resident memory for each file: {} bytes", used / (2 * files as u64));
 
@@ -74,21 +77,25 @@ async fn fill(login: &Login, folders: Vec<String>, files: usize) {
     uploads.buffer_unordered(IN_FLIGHT).collect::<()>().await;
 }
 
-/// Pages of 1,000: the first by each order, and all of them one after another.
+/// Pages of 1,000: the first by each order, which is sorted for the first who asks, and all of them one after another.
 async fn pages(login: &Login, folder: &str) {
-    for sort in ["name", "-size", "-modified"] {
+    for sort in ["name", "-size", "-modified", "kind"] {
         let mut took = vec![];
         for _ in 0..ROUNDS {
             let (page, time) = timed(login.get(&format!("/nodes/{folder}/children?limit=1000&sort={sort}"))).await;
             assert_eq!(page["items"].as_array().unwrap().len().min(1), 1);
             took.push(time.as_secs_f64() * 1e3);
         }
-        println!("a page of 1,000 by {sort}: {:.1} ms", median(took));
+        println!(
+            "a page of 1,000 by {sort}: {:.1} ms, asked for the first time {:.1} ms",
+            median(took.clone()),
+            took[0]
+        );
     }
     let (mut next, mut took) = (Value::Null, vec![]);
     loop {
         let cursor = next.as_str().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        let path = format!("/nodes/{folder}/children?limit=1000{cursor}");
+        let path = format!("/nodes/{folder}/children?limit=1000&sort=-modified{cursor}");
         let (page, time) = timed(login.get(&path)).await;
         took.push(time.as_secs_f64() * 1e3);
         next = page["next"].clone();
@@ -96,7 +103,7 @@ async fn pages(login: &Login, folder: &str) {
             break;
         }
     }
-    println!("{} pages to the end, each: {:.1} ms", took.len(), median(took));
+    println!("{} pages by -modified to the end, each: {:.1} ms", took.len(), median(took));
 }
 
 async fn changes(store: &StoreProcess, login: &Login, big: &str) {
