@@ -156,6 +156,17 @@ fn crypto_does_no_input_or_output_and_only_config_reads_the_environment() {
 }
 
 #[test]
+fn urls_are_signed_for_others_behind_one_door() {
+    let may_sign = |name: &str| name.starts_with("src/store/") || name == "src/vault/grant.rs";
+    let products = sources(&["src"]).into_iter().filter(|(name, _)| !may_sign(name));
+    let offences: Vec<String> = products
+        .filter(|(_, text)| code(product(text)).any(|line| line.contains(".presign_")))
+        .map(|(name, _)| format!("{name}: signs a URL that Vault::grant does not know of"))
+        .collect();
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
 fn files_are_short_documented_and_named_for_what_they_hold() {
     let mut offences = Vec::new();
     for (name, text) in sources(&["src", "xtask/src"]) {

@@ -81,6 +81,6 @@ fn summary(report: &Report) -> String {
     match (errors, report.findings.len() - errors) {
         (0, 0) => "The settings are good.".to_owned(),
         (0, warnings) => format!("The settings will do; warnings: {warnings}."),
-        (errors, warnings) => format!("The vault will not start; errors: {errors}, warnings: {warnings}."),
+        (errors, warnings) => format!("The vault would not serve; errors: {errors}, warnings: {warnings}."),
     }
 }
