@@ -344,10 +344,147 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List unfinished uploads, the oldest first */
+        get: operations["list_uploads"];
+        put?: never;
+        /**
+         * Begin a direct upload
+         * @description The name can be taken now, and the size counts as used until the upload ends: complete, cancelled, or by time.
+         */
+        post: operations["begin_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at an unfinished upload, to go on with it */
+        get: operations["get_upload"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel an upload
+         * @description All that it holds is given back. One that is not there is as good as cancelled.
+         */
+        delete: operations["cancel_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete an upload
+         * @description What lies in the bucket is checked, then it is the file's content. Repeated within 24 hours it answers the same node.
+         */
+        post: operations["complete_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get URLs to send parts to
+         * @description Each encryption of a part has a salt of its own. The same part, salt and checksum again gives a fresh URL.
+         */
+        post: operations["sign_parts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}/parts/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm parts that the bucket took
+         * @description Of a part that is confirmed again the later confirmation counts.
+         */
+        post: operations["confirm_parts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What URLs hold the bytes to, beside their length.
+         * @enum {string}
+         */
+        Checksum: "sha256" | "md5";
+        /**
+         * Completion
+         * @description What the client says of the whole.
+         */
+        Completion: {
+            /** @description SHA-256 over the concatenated SHA-256 of each part's plaintext. */
+            content_hash: string;
+        };
+        /**
+         * ConfirmedPart
+         * @description A part that was confirmed.
+         */
+        ConfirmedPart: {
+            /** @description What the bucket answered, without quotes. */
+            etag?: string;
+            /**
+             * Format: uint64
+             * @description Sealed bytes.
+             */
+            length: number;
+            /**
+             * Format: uint32
+             * @description The part, from 0.
+             */
+            part: number;
+            /** @description The salt that it was sealed under, in hex. */
+            salt: string;
+            /** @description SHA-256 of the sealed bytes, in hex. */
+            sha256: string;
+        };
         /**
          * Credentials
          * @description Who wants in.
@@ -523,6 +660,41 @@ export interface components {
             parent: string;
         };
         /**
+         * NewUpload
+         * @description Content that is to come.
+         */
+        NewUpload: {
+            /**
+             * @description The file that gets a new version, instead of `parent` and `name`.
+             * @example root
+             */
+            file?: string;
+            /** @description The entity tag that the file's content must have, where that matters. */
+            if_match?: string;
+            /**
+             * @description The name of a new file; with `parent`.
+             * @example Report.pdf
+             */
+            name?: string;
+            /** @description What happens when the name is taken: without it, nothing. */
+            on_conflict?: components["schemas"]["OnConflict"] & unknown;
+            /**
+             * @description The folder of a new file; with `name`.
+             * @example root
+             */
+            parent?: string;
+            /**
+             * Format: uint64
+             * @description Bytes of plaintext.
+             */
+            size: number;
+            /**
+             * @description The content's media type; its first bytes must not contradict it.
+             * @example application/pdf
+             */
+            type?: string;
+        };
+        /**
          * Node
          * @description A folder or file.
          * @example {
@@ -627,6 +799,22 @@ export interface components {
          */
         OnConflict: "fail" | "replace" | "keep_both";
         /**
+         * PartsToConfirm
+         * @description Parts that the bucket took.
+         */
+        PartsToConfirm: {
+            /** @description The parts. */
+            parts: components["schemas"]["SentPart"][];
+        };
+        /**
+         * PartsToSign
+         * @description Encryptions of parts.
+         */
+        PartsToSign: {
+            /** @description The parts. */
+            parts: components["schemas"]["SealedPart"][];
+        };
+        /**
          * Problem
          * @description What a client reads when a request failed.
          * @example {
@@ -654,6 +842,43 @@ export interface components {
             title: string;
             /** @description the kind of problem as a URN: `urn:coffer:problem:` and the code. */
             type: string;
+        };
+        /**
+         * SealedPart
+         * @description An encryption of a part, for which a URL is wanted.
+         */
+        SealedPart: {
+            /**
+             * Format: uint64
+             * @description Sealed bytes: what the format gives this part.
+             */
+            length: number;
+            /** @description MD5 of the sealed bytes, where the upload's `checksum` is `md5`. */
+            md5?: string;
+            /**
+             * Format: uint32
+             * @description The part, from 0.
+             */
+            part: number;
+            /** @description The salt that it was sealed under: a fresh one for every encryption. */
+            salt: string;
+            /** @description SHA-256 of the sealed bytes. */
+            sha256: string;
+        };
+        /**
+         * SentPart
+         * @description A part that the bucket took.
+         */
+        SentPart: {
+            /** @description The `ETag` that the bucket answered; may be left out with `single_put`. */
+            etag?: string;
+            /**
+             * Format: uint32
+             * @description The part, from 0.
+             */
+            part: number;
+            /** @description The salt that it was sealed under. */
+            salt: string;
         };
         /**
          * Session
@@ -709,6 +934,38 @@ export interface components {
          */
         SessionState: "active";
         /**
+         * SignedPart
+         * @description Where and how a part is sent.
+         */
+        SignedPart: {
+            /**
+             * Format: date-time
+             * @description When the URL ends.
+             */
+            expires_at: string;
+            /** @description The headers to send, exactly these beside `Content-Length`. */
+            headers: {
+                [key: string]: string;
+            };
+            /** @description The method of the request. */
+            method: string;
+            /**
+             * Format: uint32
+             * @description The part, from 0.
+             */
+            part: number;
+            /** @description Where it goes. */
+            url: string;
+        };
+        /**
+         * SignedParts
+         * @description Where and how parts are sent, in the order in which they were asked for.
+         */
+        SignedParts: {
+            /** @description The parts. */
+            items: components["schemas"]["SignedPart"][];
+        };
+        /**
          * TicketWanted
          * @description What the URL is for.
          */
@@ -729,6 +986,168 @@ export interface components {
          * @enum {string}
          */
         Transport: "cookie" | "bearer";
+        /**
+         * Upload
+         * @description An unfinished upload, with all that is needed to go on with it. `docs/format.md` says how parts are sealed.
+         */
+        Upload: {
+            /** @description The blob's id, in hex. */
+            blob_id: string;
+            /** @description What URLs hold the bytes to. */
+            checksum: components["schemas"]["Checksum"] & unknown;
+            /**
+             * Format: date-time
+             * @description When it was begun.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends at the latest.
+             */
+            expires_at: string;
+            /** @description The file that gets a new version. */
+            file?: string;
+            /**
+             * Format: uint8
+             * @description The version of the sealed format.
+             */
+            format: number;
+            /** @description Its id; the same as `blob_id`. */
+            id: string;
+            /** @description The data key, 32 bytes in hex. */
+            key: string;
+            /** @description The name of a new file. */
+            name?: string;
+            /** @description What happens when the name is taken. */
+            on_conflict?: components["schemas"]["OnConflict"] & unknown;
+            /** @description The folder of a new file. */
+            parent?: string;
+            /**
+             * Format: uint32
+             * @description How many parts there are.
+             */
+            part_count: number;
+            /**
+             * Format: uint64
+             * @description Plaintext bytes of each part but the last.
+             */
+            part_size: number;
+            /**
+             * Format: uint8
+             * @description The base-2 logarithm of `part_size`: the k of the format.
+             */
+            part_size_log2: number;
+            /** @description The parts that were confirmed, in order. */
+            parts: components["schemas"]["ConfirmedPart"][];
+            /** @description Whether the only part is written as the object itself. */
+            single_put: boolean;
+            /**
+             * Format: uint64
+             * @description Bytes of plaintext.
+             */
+            size: number;
+            /** @description The declared media type. */
+            type?: string;
+            /** @description The vault's id, in hex. */
+            vault_id: string;
+        };
+        /**
+         * UploadPage
+         * @description All unfinished uploads.
+         */
+        UploadPage: {
+            /** @description The uploads, oldest first. */
+            items: components["schemas"]["UploadSummary"][];
+            /** @description Always absent: uploads are listed whole. */
+            next?: string;
+            /**
+             * Format: uint64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /**
+         * UploadProgress
+         * @description How far an upload is.
+         */
+        UploadProgress: {
+            /**
+             * Format: uint64
+             * @description Parts that were confirmed.
+             */
+            confirmed_parts: number;
+            /**
+             * Format: uint32
+             * @description Parts in all.
+             */
+            part_count: number;
+        };
+        /**
+         * UploadSummary
+         * @description An unfinished upload.
+         */
+        UploadSummary: {
+            /** @description The blob's id, in hex. */
+            blob_id: string;
+            /** @description What URLs hold the bytes to. */
+            checksum: components["schemas"]["Checksum"] & unknown;
+            /**
+             * Format: uint64
+             * @description How many parts were confirmed.
+             */
+            confirmed_parts: number;
+            /**
+             * Format: date-time
+             * @description When it was begun.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends at the latest.
+             */
+            expires_at: string;
+            /** @description The file that gets a new version. */
+            file?: string;
+            /**
+             * Format: uint8
+             * @description The version of the sealed format.
+             */
+            format: number;
+            /** @description Its id; the same as `blob_id`. */
+            id: string;
+            /** @description The name of a new file. */
+            name?: string;
+            /** @description What happens when the name is taken. */
+            on_conflict?: components["schemas"]["OnConflict"] & unknown;
+            /** @description The folder of a new file. */
+            parent?: string;
+            /**
+             * Format: uint32
+             * @description How many parts there are.
+             */
+            part_count: number;
+            /**
+             * Format: uint64
+             * @description Plaintext bytes of each part but the last.
+             */
+            part_size: number;
+            /**
+             * Format: uint8
+             * @description The base-2 logarithm of `part_size`: the k of the format.
+             */
+            part_size_log2: number;
+            /** @description Whether the only part is written as the object itself. */
+            single_put: boolean;
+            /**
+             * Format: uint64
+             * @description Bytes of plaintext.
+             */
+            size: number;
+            /** @description The declared media type. */
+            type?: string;
+            /** @description The vault's id, in hex. */
+            vault_id: string;
+        };
         /**
          * Version
          * @description One state of a file's content.
@@ -3880,6 +4299,893 @@ export interface operations {
             };
             /** @description Unsupported Media Type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repetition harmless while the upload is unfinished. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUpload"];
+            };
+        };
+        responses: {
+            /** @description The upload. */
+            201: {
+                headers: {
+                    /** @description Where the upload is. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    complete_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Completion"];
+            };
+        };
+        responses: {
+            /** @description The node. */
+            200: {
+                headers: {
+                    /** @description The node's entity tag, for `If-Match`. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_parts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartsToSign"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedParts"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_parts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartsToConfirm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadProgress"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

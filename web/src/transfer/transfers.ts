@@ -5,19 +5,25 @@
  */
 
 import { connect } from "../api/index.ts";
+import { PartPool } from "../crypto/index.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Concurrency } from "./concurrency.ts";
+import { type Unfinished, Drafts } from "./drafts.ts";
 import { BlobDownload, type Described, FileDownload } from "./download.ts";
 import { Grants } from "./grants.ts";
 import { Job, type Place, type Snapshot, type Work } from "./job.ts";
 import { HandedOver, SMALL_FILE, abilities, pickTarget, saveBlob, streamUrl, wayFor } from "./ladder.ts";
 import { Slots } from "./slots.ts";
+import { type Target, Upload } from "./upload.ts";
 import { VaultApi } from "./vault.ts";
 
 /** Files that move at one time; the others wait for their turn. */
 const MOST_FILES = 4;
 /** Progress is told so often, in milliseconds. */
 const PROGRESS_MS = 250;
+
+/** How long a question outside of any transfer may take, in milliseconds. */
+const ASK_MS = 60_000;
 
 /** A version of a file that is wanted down here. */
 export interface Wanted extends Described {
@@ -31,14 +37,38 @@ export class Transfers {
   readonly #concurrency = new Concurrency();
   readonly #slots = new Slots(() => this.#concurrency.limit);
   readonly #turns = new Slots(() => MOST_FILES);
+  readonly #pool: PartPool;
   readonly #vault: VaultApi;
+  readonly #drafts: Drafts;
   readonly #jobs = new Map<string, Job>();
   readonly #listeners = new Set<(all: readonly Snapshot[]) => void>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Transfers with the vault that the page came from. */
-  constructor(api = connect()) {
+  constructor(api = connect(), pool = new PartPool()) {
+    this.#pool = pool;
     this.#vault = new VaultApi(api, this.#clock);
+    this.#drafts = new Drafts(api, this.#clock);
+  }
+
+  /** Sends a file; the answer is the transfer's id. */
+  upload(file: File, target: Target): string {
+    return this.#add(new Upload(this.#uploadTools(), file, target));
+  }
+
+  /** Uploads that have begun and not ended, on whatever machine. */
+  unfinished(signal: AbortSignal = AbortSignal.timeout(ASK_MS)): Promise<Unfinished[]> {
+    return this.#drafts.unfinished(signal);
+  }
+
+  /** Goes on with an unfinished upload, whose file the owner has picked again. */
+  continueUpload(unfinished: Unfinished, file: File): string {
+    return this.#add(new Upload(this.#uploadTools(), file, targetOf(unfinished), unfinished.id));
+  }
+
+  /** Gives an unfinished upload up. */
+  forget(unfinished: Unfinished, signal: AbortSignal = AbortSignal.timeout(ASK_MS)): Promise<void> {
+    return this.#drafts.cancel(unfinished.id, signal);
   }
 
   /**
@@ -76,6 +106,11 @@ export class Transfers {
   /** Lets a paused or failed transfer go on; one whose failure kept nothing begins anew. */
   resume(id: string): void {
     this.#job(id).start();
+  }
+
+  /** Lets an upload go on with its file as the owner picked it again. */
+  pick(id: string, file: File): Promise<void> {
+    return this.#job(id).pick(file);
   }
 
   /** Ends a transfer and frees all that it holds, here and in the vault. */
@@ -131,6 +166,10 @@ export class Transfers {
     }
   }
 
+  #uploadTools(): ConstructorParameters<typeof Upload>[0] {
+    return { drafts: this.#drafts, pool: this.#pool, slots: this.#slots, concurrency: this.#concurrency, clock: this.#clock };
+  }
+
   #downloadTools(): ConstructorParameters<typeof BlobDownload>[0] {
     return { slots: this.#slots, concurrency: this.#concurrency, clock: this.#clock };
   }
@@ -170,4 +209,14 @@ class Saved implements Work {
   discard(): Promise<void> {
     return this.#work.discard();
   }
+}
+
+function targetOf(unfinished: Unfinished): Target {
+  const { parent, name, file, on_conflict: onConflict } = unfinished;
+  if (file !== undefined) return { file };
+  return {
+    parent: parent ?? "root",
+    ...(name === undefined ? {} : { name }),
+    ...(onConflict === undefined ? {} : { onConflict }),
+  };
 }
