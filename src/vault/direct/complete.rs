@@ -95,6 +95,7 @@ impl Vault {
         }
         let target = draft.target();
         self.ask(|catalog| catalog.check_target(&target))?;
+        self.restore_holds().await?;
         self.0.quota.check_held(|| self.bytes_used())?;
         match self.assemble(&draft, &parts).await? {
             Found::Object => {}

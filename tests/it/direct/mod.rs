@@ -1,7 +1,10 @@
 //! Direct uploads: what a client sends to the bucket itself becomes content only when all of it is what it was said to be.
 
+mod attacks;
+mod endings;
 mod exchange;
 mod refusals;
+mod sweep;
 
 /// Bytes without a period that a chunk or part could hide.
 fn text(size: usize) -> Vec<u8> {

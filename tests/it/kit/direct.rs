@@ -112,6 +112,11 @@ impl Upload {
         u32::try_from(self.json["part_count"].as_u64().unwrap()).unwrap()
     }
 
+    /// The key of the object that it makes.
+    pub(crate) fn object_key(&self) -> String {
+        format!("blob/{}", self.json["blob_id"].as_str().unwrap())
+    }
+
     /// The plaintext of a part of the whole content.
     pub(crate) fn slice<'a>(&self, content: &'a [u8], part: u32) -> &'a [u8] {
         let start = part as usize * self.part_size();
