@@ -165,7 +165,7 @@ impl Vault {
         if_match: Option<Revision>,
     ) -> Result<NodeView, VaultError> {
         self.commit(actor.into(), move |catalog, _| catalog.propose_update(id, patch, if_match)).await?;
-        self.node(id)
+        self.changed(id)
     }
 
     /// Puts a node into the trash, with all below it.
@@ -183,7 +183,7 @@ impl Vault {
     /// [`VaultError::NotInTrash`], what is wrong with `to`.
     pub async fn restore(&self, actor: Actor, id: NodeId, to: Option<NodeId>) -> Result<NodeView, VaultError> {
         self.commit(actor.into(), move |catalog, _| catalog.propose_restore(id, to)).await?;
-        self.node(id)
+        self.changed(id)
     }
 
     /// Deletes a node that is in the trash for ever, with all below it. Its objects leave the bucket soon after.
@@ -247,12 +247,21 @@ impl Vault {
             operations.push(Operation::Remember { key, fingerprint: *asked.bytes(), node });
             Ok((operations, node))
         });
-        self.node(made.await?)
+        self.changed(made.await?)
     }
 
     /// Answers from the committed state. The closure runs under a lock and **must** be short.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&Catalog) -> Result<T, VaultError>) -> Result<T, VaultError> {
         self.0.log.read(question).map_err(|_| VaultError::NotServing)?
+    }
+
+    /// The node after a commit. A process that ceases to serve in between **must not** say so: that would mean that
+    /// nothing was changed.
+    fn changed(&self, id: NodeId) -> Result<NodeView, VaultError> {
+        self.node(id).map_err(|error| match error {
+            VaultError::NotServing => VaultError::OutcomeUnknown,
+            error => error,
+        })
     }
 
     /// Commits what is proposed.
