@@ -677,7 +677,7 @@ export interface components {
              */
             name?: string;
             /** @description What happens when the name is taken: without it, nothing. */
-            on_conflict?: components["schemas"]["OnConflict"] & unknown;
+            on_conflict?: components["schemas"]["OnConflict"];
             /**
              * @description The folder of a new file; with `name`.
              * @example root
@@ -994,7 +994,7 @@ export interface components {
             /** @description The blob's id, in hex. */
             blob_id: string;
             /** @description What URLs hold the bytes to. */
-            checksum: components["schemas"]["Checksum"] & unknown;
+            checksum: components["schemas"]["Checksum"];
             /**
              * Format: date-time
              * @description When it was begun.
@@ -1019,7 +1019,7 @@ export interface components {
             /** @description The name of a new file. */
             name?: string;
             /** @description What happens when the name is taken. */
-            on_conflict?: components["schemas"]["OnConflict"] & unknown;
+            on_conflict?: components["schemas"]["OnConflict"];
             /** @description The folder of a new file. */
             parent?: string;
             /**
@@ -1090,7 +1090,7 @@ export interface components {
             /** @description The blob's id, in hex. */
             blob_id: string;
             /** @description What URLs hold the bytes to. */
-            checksum: components["schemas"]["Checksum"] & unknown;
+            checksum: components["schemas"]["Checksum"];
             /**
              * Format: uint64
              * @description How many parts were confirmed.
@@ -1118,7 +1118,7 @@ export interface components {
             /** @description The name of a new file. */
             name?: string;
             /** @description What happens when the name is taken. */
-            on_conflict?: components["schemas"]["OnConflict"] & unknown;
+            on_conflict?: components["schemas"]["OnConflict"];
             /** @description The folder of a new file. */
             parent?: string;
             /**
