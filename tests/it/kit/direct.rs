@@ -52,12 +52,21 @@ impl Signed {
         self.send(Method::PUT, bytes).await
     }
 
-    pub(crate) async fn send(&self, method: Method, bytes: Vec<u8>) -> Response {
-        let mut request = reqwest::Client::new().request(method, &self.url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
+    /// Whether the bucket refuses these bytes. It may do so before it has read them, and close the connection.
+    pub(crate) async fn is_refused(&self, method: Method, bytes: Vec<u8>) -> bool {
+        match self.request(method, bytes).send().await {
+            Ok(answer) => answer.status().is_client_error(),
+            Err(error) => error.is_request(),
         }
-        request.body(bytes).send().await.unwrap()
+    }
+
+    pub(crate) async fn send(&self, method: Method, bytes: Vec<u8>) -> Response {
+        self.request(method, bytes).send().await.unwrap()
+    }
+
+    fn request(&self, method: Method, bytes: Vec<u8>) -> reqwest::RequestBuilder {
+        let request = reqwest::Client::new().request(method, &self.url);
+        self.headers.iter().fold(request, |request, (name, value)| request.header(name, value)).body(bytes)
     }
 }
 
