@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 use poem::Request;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object, OpenApi};
 use time::OffsetDateTime;
 
@@ -17,7 +18,7 @@ use super::disposition::Disposition;
 use super::openapi::Tag;
 use super::problem::{Code, Granting, Problem, Redeeming, Refused};
 use super::schema::time_of;
-use super::text::{NodeRef, TicketRef, VersionRef};
+use super::text::{NodeRef, TicketRef, VersionRef, given};
 use super::{Context, PREFIX};
 use crate::crypto::FORMAT;
 use crate::vault::{DownloadGrant, Granted, NodeId, VersionId};
@@ -27,7 +28,7 @@ use crate::vault::{DownloadGrant, Granted, NodeId, VersionId};
 #[oai(deny_unknown_fields)]
 pub struct GrantWanted {
     /// An older version; without it, the present one.
-    version: Option<VersionRef>,
+    version: MaybeUndefined<VersionRef>,
 }
 
 /// All that a client needs to read a version of a file from the bucket and to open it.
@@ -83,10 +84,10 @@ pub enum GrantMethod {
 #[oai(deny_unknown_fields)]
 pub struct TicketWanted {
     /// An older version; without it, the present one.
-    version: Option<VersionRef>,
+    version: MaybeUndefined<VersionRef>,
     /// Whether to show the content or to save it; without it, to save it. Only images, audio, video, PDF and plain text
     /// are shown; anything else is saved.
-    disposition: Option<WantedDisposition>,
+    disposition: MaybeUndefined<WantedDisposition>,
 }
 
 /// Whether to show content or to save it.
@@ -135,7 +136,7 @@ impl Grants {
         id: Path<NodeRef>,
         wanted: Json<GrantWanted>,
     ) -> Result<Json<Grant>, Refused<Granting>> {
-        let version = wanted.0.version.map(|version| version.0);
+        let version = given(wanted.0.version)?.map(|version| version.0);
         Ok(Json(caller.vault().grant_download(&caller.actor(), id.0.0, version).await?.into()))
     }
 
@@ -148,8 +149,9 @@ impl Grants {
         wanted: Json<TicketWanted>,
     ) -> Result<Json<MadeTicket>, Refused<Granting>> {
         let (vault, file) = (caller.vault(), id.0.0);
-        let version = vault.open(file, wanted.0.version.map(|version| version.0))?.version;
-        let is_inline = wanted.0.disposition == Some(WantedDisposition::Inline);
+        let version = given(wanted.0.version)?.map(|version| version.0);
+        let version = vault.open(file, version)?.version;
+        let is_inline = given(wanted.0.disposition)? == Some(WantedDisposition::Inline);
         vault.grant(&caller.actor(), Granted::Ticket { file, version }).await?;
         let subject = Subject { file: *file.as_bytes(), version: version.0, is_inline };
         let made = caller.floors().sessions.make_ticket(&caller.session, subject.encode()).await?;

@@ -8,9 +8,9 @@ use poem_openapi::{Enum, Object, OpenApi};
 use super::caller::Caller;
 use super::conditional::revision_of;
 use super::openapi::Tag;
-use super::problem::{Changing, Code, Listing, Problem, Reading, Refused};
+use super::problem::{Changing, Listing, Problem, Reading, Refused};
 use super::schema::{Done, NodeFound, NodePage};
-use super::text::{Cursor, EntityTags, GivenName, NodeRef};
+use super::text::{Cursor, EntityTags, GivenName, NodeRef, given};
 use crate::vault::{FileName, NodePatch, PageRequest, Sort, SortKey};
 
 /// Nodes on a page when the client does not say.
@@ -145,17 +145,6 @@ impl NodeChange {
     fn into_patch(self) -> Result<NodePatch, Problem> {
         let name = given(self.name)?.map(|name| FileName::parse(&name.0)).transpose()?;
         Ok(NodePatch { name, parent: given(self.parent)?.map(|parent| parent.0), starred: given(self.starred)? })
-    }
-}
-
-/// Nothing here can be taken away, so `null` is a mistake and not a way to say nothing.
-fn given<T>(member: MaybeUndefined<T>) -> Result<Option<T>, Problem> {
-    match member {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => {
-            Err(Problem::new(Code::InvalidRequest).with_detail("Leave out what is to stay: null is no value."))
-        }
     }
 }
 

@@ -88,9 +88,29 @@ pub fn methods() -> HashMap<String, String> {
 fn request_schemas(document: &Value) -> BTreeSet<String> {
     let operations = document["paths"].as_object().into_iter().flat_map(Map::values);
     let operations = operations.filter_map(Value::as_object).flat_map(Map::values);
-    let contents = operations.filter_map(|operation| operation["requestBody"]["content"].as_object());
-    let references = contents.flat_map(Map::values).filter_map(|media| media["schema"]["$ref"].as_str());
-    references.filter_map(|reference| reference.rsplit('/').next().map(str::to_owned)).collect()
+    let mut found = BTreeSet::new();
+    for operation in operations {
+        find_schemas(document, &operation["requestBody"], &mut found);
+    }
+    found
+}
+
+/// The objects that `value` refers to, and those that these refer to.
+fn find_schemas(document: &Value, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str);
+            if let Some(name) = reference.and_then(|reference| reference.rsplit('/').next()) {
+                let schema = &document["components"]["schemas"][name];
+                if schema["type"] == "object" && found.insert(name.to_owned()) {
+                    find_schemas(document, schema, found);
+                }
+            }
+            members.values().for_each(|member| find_schemas(document, member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| find_schemas(document, item, found)),
+        _ => {}
+    }
 }
 
 /// Says what the framework says in the way that client generators understand.

@@ -5,14 +5,30 @@
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use poem_openapi::types::{MaybeUndefined, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 use zeroize::Zeroize;
 
+use super::problem::{Code, Problem};
 use crate::config::Secret;
 use crate::crypto::{BlobId, Salt};
 use crate::session::{SessionId, Ticket};
 use crate::vault::{NodeId, VersionId};
+
+/// A member that may be left out. Nothing in a request is taken away by `null`, so that is a mistake and not a way to say
+/// nothing.
+///
+/// # Errors
+/// `INVALID_REQUEST` for `null`.
+pub fn given<T>(member: MaybeUndefined<T>) -> Result<Option<T>, Problem> {
+    match member {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+        MaybeUndefined::Null => {
+            Err(Problem::new(Code::InvalidRequest).with_detail("Leave out what you do not give: null is no value."))
+        }
+    }
+}
 
 /// What the description says of a text type.
 struct Shape {

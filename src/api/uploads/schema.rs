@@ -1,47 +1,43 @@
-//! `/uploads`: content that the client seals and sends to the bucket itself.
-
-use poem_openapi::param::{Header, Path};
-use poem_openapi::payload::Json;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
-use time::OffsetDateTime;
+//! What requests and answers of `/uploads` say.
 
 use data_encoding::HEXLOWER;
+use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{ApiResponse, Enum, Object};
+use time::OffsetDateTime;
 
-use super::caller::Caller;
-use super::conditional::version_of;
-use super::folders::OnConflict;
-use super::openapi::Tag;
-use super::problem::{Code, Continuing, Problem, Reading, Refused, Uploading};
-use super::schema::{Done, NodeFound, time_of};
-use super::text::{
-    ContentDigest, EntityTags, GivenEtag, GivenMd5, GivenMediaType, GivenName, GivenSalt, GivenSha256, IdempotencyKey,
-    NodeRef, UploadRef,
+use crate::api::PREFIX;
+use crate::api::conditional::version_of;
+use crate::api::folders::OnConflict;
+use crate::api::problem::{Code, Problem};
+use crate::api::schema::time_of;
+use crate::api::text::{
+    ContentDigest, EntityTags, GivenEtag, GivenMd5, GivenMediaType, GivenName, GivenSalt, GivenSha256, NodeRef, given,
 };
+use crate::crypto::FORMAT;
 use crate::vault::{
     self, ConfirmedPart, FileName, ListedUpload, MediaType, OpenUpload, PartToConfirm, PartToSign, Target, UploadPlan,
 };
-
-/// The version of the sealed format, the only one there is.
-const FORMAT: u8 = 1;
 
 /// Content that is to come.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub struct NewUpload {
     /// The folder of a new file; with `name`.
-    parent: Option<NodeRef>,
+    parent: MaybeUndefined<NodeRef>,
     /// The name of a new file; with `parent`.
-    name: Option<GivenName>,
+    name: MaybeUndefined<GivenName>,
     /// What happens when the name is taken: without it, nothing.
-    on_conflict: Option<OnConflict>,
+    on_conflict: MaybeUndefined<OnConflict>,
     /// The file that gets a new version, instead of `parent` and `name`.
-    file: Option<NodeRef>,
+    file: MaybeUndefined<NodeRef>,
     /// The entity tag that the file's content must have, where that matters.
-    if_match: Option<EntityTags>,
+    if_match: MaybeUndefined<EntityTags>,
     /// Bytes of plaintext.
+    #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     size: u64,
     /// The content's media type; its first bytes must not contradict it.
-    r#type: Option<GivenMediaType>,
+    r#type: MaybeUndefined<GivenMediaType>,
 }
 
 /// What URLs hold the bytes to, beside their length.
@@ -173,13 +169,15 @@ pub struct UploadPage {
 #[oai(deny_unknown_fields)]
 pub struct SealedPart {
     /// The part, from 0.
+    #[oai(validator(minimum(value = "0"), maximum(value = "8191")))]
     part: u32,
     /// Sealed bytes: what the format gives this part.
+    #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     length: u64,
     /// SHA-256 of the sealed bytes.
     sha256: GivenSha256,
     /// MD5 of the sealed bytes, where the upload's `checksum` is `md5`.
-    md5: Option<GivenMd5>,
+    md5: MaybeUndefined<GivenMd5>,
     /// The salt that it was sealed under: a fresh one for every encryption.
     salt: GivenSalt,
 }
@@ -190,7 +188,7 @@ pub struct SealedPart {
 pub struct PartsToSign {
     /// The parts.
     #[oai(validator(min_items = "1", max_items = "100"))]
-    parts: Vec<SealedPart>,
+    pub(super) parts: Vec<SealedPart>,
 }
 
 /// Where and how a part is sent.
@@ -212,7 +210,7 @@ pub struct SignedPart {
 #[derive(Debug, Object)]
 pub struct SignedParts {
     /// The parts.
-    items: Vec<SignedPart>,
+    pub(super) items: Vec<SignedPart>,
 }
 
 /// A part that the bucket took.
@@ -220,11 +218,12 @@ pub struct SignedParts {
 #[oai(deny_unknown_fields)]
 pub struct SentPart {
     /// The part, from 0.
+    #[oai(validator(minimum(value = "0"), maximum(value = "8191")))]
     part: u32,
     /// The salt that it was sealed under.
     salt: GivenSalt,
     /// The `ETag` that the bucket answered; may be left out with `single_put`.
-    etag: Option<GivenEtag>,
+    etag: MaybeUndefined<GivenEtag>,
 }
 
 /// Parts that the bucket took.
@@ -233,7 +232,7 @@ pub struct SentPart {
 pub struct PartsToConfirm {
     /// The parts.
     #[oai(validator(min_items = "1", max_items = "100"))]
-    parts: Vec<SentPart>,
+    pub(super) parts: Vec<SentPart>,
 }
 
 /// How far an upload is.
@@ -251,7 +250,7 @@ pub struct Progress {
 #[oai(deny_unknown_fields)]
 pub struct Completion {
     /// SHA-256 over the concatenated SHA-256 of each part's plaintext.
-    content_hash: ContentDigest,
+    pub(super) content_hash: ContentDigest,
 }
 
 /// An upload was begun.
@@ -267,112 +266,25 @@ pub enum UploadBegun {
     ),
 }
 
-/// The handlers of `/uploads`.
-pub struct Uploads;
-
-#[OpenApi(prefix_path = "/uploads", tag = "Tag::Uploads")]
-impl Uploads {
-    /// Begin a direct upload
-    ///
-    /// The name can be taken now, and the size counts as used until the upload ends: complete, cancelled, or by time.
-    #[oai(path = "/", method = "post", operation_id = "begin_upload")]
-    async fn begin(
-        &self,
-        caller: Caller,
-        /// Makes a repetition harmless while the upload is unfinished.
-        #[oai(name = "Idempotency-Key")]
-        key: Header<Option<IdempotencyKey>>,
-        upload: Json<NewUpload>,
-    ) -> Result<UploadBegun, Refused<Uploading>> {
-        let actor = caller.creator("begin_upload", key.0.as_ref());
-        let (target, size_bytes, media_type) = upload.0.parsed()?;
-        Ok(caller.vault().begin_upload(&actor, target, size_bytes, media_type).await?.into())
-    }
-
-    /// List unfinished uploads, the oldest first
-    #[oai(path = "/", method = "get", operation_id = "list_uploads")]
-    async fn list(&self, caller: Caller) -> Result<Json<UploadPage>, Refused<Reading>> {
-        let uploads = caller.vault().unfinished_uploads().await?;
-        let items: Vec<_> = uploads.into_iter().map(UploadSummary::from).collect();
-        Ok(Json(UploadPage { total: items.len() as u64, items, next: None }))
-    }
-
-    /// Look at an unfinished upload, to go on with it
-    #[oai(path = "/:id", method = "get", operation_id = "get_upload")]
-    async fn get(&self, caller: Caller, id: Path<UploadRef>) -> Result<Json<Upload>, Refused<Continuing>> {
-        Ok(Json(caller.vault().upload_state(&caller.actor(), id.0.0).await?.into()))
-    }
-
-    /// Cancel an upload
-    ///
-    /// All that it holds is given back. One that is not there is as good as cancelled.
-    #[oai(path = "/:id", method = "delete", operation_id = "cancel_upload")]
-    async fn cancel(&self, caller: Caller, id: Path<UploadRef>) -> Result<Done, Refused<Uploading>> {
-        caller.vault().cancel_upload(id.0.0).await?;
-        Ok(Done::Done)
-    }
-
-    /// Get URLs to send parts to
-    ///
-    /// Each encryption of a part has a salt of its own. The same part, salt and checksum again gives a fresh URL.
-    #[oai(path = "/:id/parts", method = "post", operation_id = "sign_parts")]
-    async fn sign(
-        &self,
-        caller: Caller,
-        id: Path<UploadRef>,
-        parts: Json<PartsToSign>,
-    ) -> Result<Json<SignedParts>, Refused<Uploading>> {
-        let parts = parts.0.parts.into_iter().map(PartToSign::from).collect();
-        let urls = caller.vault().sign_parts(&caller.actor(), id.0.0, parts).await?;
-        Ok(Json(SignedParts { items: urls.into_iter().map(SignedPart::from).collect() }))
-    }
-
-    /// Confirm parts that the bucket took
-    ///
-    /// Of a part that is confirmed again the later confirmation counts.
-    #[oai(path = "/:id/parts/confirm", method = "post", operation_id = "confirm_parts")]
-    async fn confirm(
-        &self,
-        caller: Caller,
-        id: Path<UploadRef>,
-        parts: Json<PartsToConfirm>,
-    ) -> Result<Json<Progress>, Refused<Uploading>> {
-        let parts = parts.0.parts.into_iter().map(PartToConfirm::from).collect();
-        let vault::Progress { confirmed_parts, part_count } = caller.vault().confirm_parts(id.0.0, parts).await?;
-        Ok(Json(Progress { confirmed_parts, part_count }))
-    }
-
-    /// Complete an upload
-    ///
-    /// What lies in the bucket is checked, then it is the file's content. Repeated within 24 hours it answers the same node.
-    #[oai(path = "/:id/complete", method = "post", operation_id = "complete_upload")]
-    async fn complete(
-        &self,
-        caller: Caller,
-        id: Path<UploadRef>,
-        completion: Json<Completion>,
-    ) -> Result<NodeFound, Refused<Uploading>> {
-        Ok(caller.vault().complete_upload(caller.actor(), id.0.0, completion.0.content_hash.0).await?.into())
-    }
-}
-
 impl NewUpload {
-    fn parsed(self) -> Result<(Target, u64, Option<MediaType>), Problem> {
-        let target = match (self.parent, self.name, self.file) {
-            (Some(parent), Some(name), None) if self.if_match.is_none() => Target::New {
+    /// Where it goes, its bytes and its type.
+    pub(super) fn parsed(self) -> Result<(Target, u64, Option<MediaType>), Problem> {
+        let (on_conflict, if_match) = (given(self.on_conflict)?, given(self.if_match)?);
+        let target = match (given(self.parent)?, given(self.name)?, given(self.file)?) {
+            (Some(parent), Some(name), None) if if_match.is_none() => Target::New {
                 parent: parent.0,
                 name: FileName::parse(&name.0)?,
-                on_conflict: self.on_conflict.unwrap_or(OnConflict::Fail).into(),
+                on_conflict: on_conflict.unwrap_or(OnConflict::Fail).into(),
             },
-            (None, None, Some(file)) if self.on_conflict.is_none() => {
-                Target::Version { file: file.0, if_match: version_of(self.if_match)? }
+            (None, None, Some(file)) if on_conflict.is_none() => {
+                Target::Version { file: file.0, if_match: version_of(if_match)? }
             }
             _ => {
                 let detail = "Give parent, name and perhaps on_conflict for a new file; or file and perhaps if_match.";
                 return Err(Problem::new(Code::InvalidRequest).with_detail(detail));
             }
         };
-        let media_type = self.r#type.map(|given| MediaType::parse(&given.0)).transpose();
+        let media_type = given(self.r#type)?.map(|text| MediaType::parse(&text.0)).transpose();
         let media_type = media_type.map_err(vault::VaultError::from)?;
         Ok((target, self.size, media_type))
     }
@@ -420,7 +332,7 @@ impl From<OpenUpload> for Upload {
 
 impl From<OpenUpload> for UploadBegun {
     fn from(upload: OpenUpload) -> Self {
-        let location = format!("{}/uploads/{}", super::PREFIX, upload.plan.id.hex());
+        let location = format!("{}/uploads/{}", PREFIX, upload.plan.id.hex());
         Self::Begun(Json(upload.into()), location)
     }
 }
@@ -459,10 +371,12 @@ impl From<ConfirmedPart> for UploadedPart {
     }
 }
 
-impl From<SealedPart> for PartToSign {
-    fn from(part: SealedPart) -> Self {
+impl TryFrom<SealedPart> for PartToSign {
+    type Error = Problem;
+
+    fn try_from(part: SealedPart) -> Result<Self, Problem> {
         let SealedPart { part, length, sha256, md5, salt } = part;
-        Self { part, length, salt: salt.0, sha256: sha256.0, md5: md5.map(|md5| md5.0) }
+        Ok(Self { part, length, salt: salt.0, sha256: sha256.0, md5: given(md5)?.map(|md5| md5.0) })
     }
 }
 
@@ -479,9 +393,11 @@ impl From<vault::PartUrl> for SignedPart {
     }
 }
 
-impl From<SentPart> for PartToConfirm {
-    fn from(part: SentPart) -> Self {
-        Self { part: part.part, salt: part.salt.0, etag: part.etag.map(|etag| etag.0) }
+impl TryFrom<SentPart> for PartToConfirm {
+    type Error = Problem;
+
+    fn try_from(part: SentPart) -> Result<Self, Problem> {
+        Ok(Self { part: part.part, salt: part.salt.0, etag: given(part.etag)?.map(|etag| etag.0) })
     }
 }
 
@@ -491,5 +407,19 @@ impl From<vault::Checksum> for Checksum {
             vault::Checksum::Sha256 => Self::Sha256,
             vault::Checksum::Md5 => Self::Md5,
         }
+    }
+}
+
+impl From<vault::Progress> for Progress {
+    fn from(progress: vault::Progress) -> Self {
+        let vault::Progress { confirmed_parts, part_count } = progress;
+        Self { confirmed_parts, part_count }
+    }
+}
+
+impl From<Vec<ListedUpload>> for UploadPage {
+    fn from(uploads: Vec<ListedUpload>) -> Self {
+        let items: Vec<_> = uploads.into_iter().map(UploadSummary::from).collect();
+        Self { total: items.len() as u64, items, next: None }
     }
 }
