@@ -117,7 +117,9 @@ export class Faults {
     };
     onward.on("error", breakOff);
     outgoing.on("close", () => { if (!outgoing.writableFinished) onward.destroy(); });
-    const heard = method === "PUT" ? this.ledger.message(placeOf(incoming)) : undefined;
+    const place = placeOf(incoming);
+    // What the vault writes to get to know its bucket is sealed by nobody and the same each time.
+    const heard = method === "PUT" && !place.includes("/probe/") ? this.ledger.message(place) : undefined;
     let sent = 0;
     incoming.on("data", (bytes: Buffer) => {
       heard?.bytes(bytes);
