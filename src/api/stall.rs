@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep};
 pub const MIN_PROGRESS_BYTES: u64 = 4 * 1024;
 
 /// Most bytes that are read and thrown away after an early answer, so that the client gets to read it.
-const LINGER_BYTES: u64 = 1024 * 1024;
+const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Longest time for that.
 const LINGER: Duration = Duration::from_secs(2);

@@ -37,8 +37,8 @@ pub(super) fn estimated_bits(text: &str) -> f64 {
     let bits_each = if distinct < MIN_VARIETY * expected { distinct.max(1.0).log2() } else { alphabet.log2() };
 
     let (predictable, pattern_bits) = predictable(&chars);
-    // A few characters match some pattern by chance; only a good share of them says that a person typed this.
-    if predictable * 4 <= chars.len() {
+    // Some characters match a pattern by chance; only a good share of them says that a person typed this.
+    if predictable * 3 <= chars.len() {
         return chars.len() as f64 * bits_each;
     }
     (chars.len() - predictable) as f64 * bits_each + pattern_bits
@@ -127,6 +127,13 @@ mod tests {
                 assert!(estimated_bits(&text) >= 256.0, "{text}: {}", estimated_bits(&text));
             }
         }
+    }
+
+    #[test]
+    fn random_text_with_a_few_accidental_patterns_passes() {
+        // Drawn by a generator, and refused while a quarter of matching characters was held against it.
+        let text = "3a57f4fb916e2bb07726db719417b935dc010c04956951cc173fb71252554ce3";
+        assert!(estimated_bits(text) >= 256.0, "{}", estimated_bits(text));
     }
 
     #[test]
