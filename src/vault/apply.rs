@@ -81,6 +81,7 @@ impl Catalog {
                 self.put_fate(*blob, Fate::Purged);
                 Ok(())
             }),
+            Operation::SetSetting { key, value } => self.set_setting(key, value.as_ref()),
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
     node::Node,
     operation::Operation,
     retired::{Fate, Retired},
+    settings::{SettingValue, Settings},
 };
 use crate::crypto::BlobId;
 use crate::log::{CommitMeta, Inconsistent, Machine, Stamp, Takeover};
@@ -21,6 +22,7 @@ pub struct Catalog {
     pub(super) retired: Retired,
     pub(super) answers: Answers,
     pub(super) marks: Marks,
+    pub(super) settings: Settings,
     undo: Vec<Change>,
     savepoints: Vec<usize>,
 }
@@ -40,6 +42,7 @@ enum Change {
     Blob(BlobId, Option<Fate>),
     Answer([u8; 32], Option<Answer>),
     Marks(Marks),
+    Setting(String, Option<SettingValue>),
 }
 
 impl Machine for Catalog {
@@ -53,6 +56,7 @@ impl Machine for Catalog {
             retired: Retired::default(),
             answers: Answers::default(),
             marks: Marks::default(),
+            settings: Settings::default(),
             undo: Vec::new(),
             savepoints: Vec::new(),
         }
@@ -80,6 +84,7 @@ impl Machine for Catalog {
                 Change::Blob(blob, fate) => _ = self.retired.replace(blob, fate),
                 Change::Answer(key, answer) => _ = self.answers.replace(key, answer),
                 Change::Marks(marks) => self.marks = marks,
+                Change::Setting(key, value) => _ = self.settings.replace(&key, value),
             }
         }
     }
@@ -123,6 +128,12 @@ impl Catalog {
     pub(super) fn put_answer(&mut self, key: [u8; 32], answer: Option<Answer>) {
         let old = self.answers.replace(key, answer);
         self.note(Change::Answer(key, old));
+    }
+
+    /// Sets or takes away a setting.
+    pub(super) fn put_setting(&mut self, key: &str, value: Option<SettingValue>) {
+        let old = self.settings.replace(key, value);
+        self.note(Change::Setting(key.to_owned(), old));
     }
 
     /// Sets the numbers.

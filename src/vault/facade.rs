@@ -265,30 +265,35 @@ impl Vault {
     }
 
     /// Commits what is proposed.
-    pub(super) async fn commit<T: Send + 'static>(
+    pub(super) async fn commit<T, E>(
         &self,
         meta: CommitMeta,
-        propose: impl FnOnce(&Catalog, u64) -> Proposal<T> + Send + 'static,
-    ) -> Result<T, VaultError> {
-        match self.0.log.commit(meta, propose).await {
-            Ok(committed) => Ok(committed.value),
-            Err(CommitError::Refused(error)) => Err(error),
-            Err(CommitError::ReadOnly(reason)) => Err(VaultError::ReadOnly { reason }),
-            Err(CommitError::NotServing) => Err(VaultError::NotServing),
-            Err(CommitError::OutcomeUnknown) => Err(VaultError::OutcomeUnknown),
+        propose: impl FnOnce(&Catalog, u64) -> Result<(Vec<Operation>, T), E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<VaultError> + Send + 'static,
+    {
+        let error = match self.0.log.commit(meta, propose).await {
+            Ok(committed) => return Ok(committed.value),
+            Err(CommitError::Refused(error)) => return Err(error),
+            Err(CommitError::ReadOnly(reason)) => VaultError::ReadOnly { reason },
+            Err(CommitError::NotServing) => VaultError::NotServing,
+            Err(CommitError::OutcomeUnknown) => VaultError::OutcomeUnknown,
             Err(CommitError::TooLarge) => {
-                Err(VaultError::LimitExceeded { what: "bytes of one change", limit: crate::crypto::ENTRY_MAX as u64 })
+                VaultError::LimitExceeded { what: "bytes of one change", limit: crate::crypto::ENTRY_MAX as u64 }
             }
             Err(CommitError::Inconsistent(error)) => {
                 tracing::error!(%error, "a proposal does not apply to the state it was made for");
-                Err(VaultError::Inconsistent)
+                VaultError::Inconsistent
             }
-        }
+        };
+        Err(error.into())
     }
 
     /// Names a blob that never became content, so that its object may be deleted; one that is known stays as it is.
     pub(super) async fn abandon(&self, blob: BlobId) -> Result<(), VaultError> {
-        self.commit(actor::itself(), move |catalog, _| {
+        self.commit(actor::itself(), move |catalog, _| -> Proposal<()> {
             let operation = Operation::Abandon { blobs: vec![blob] };
             Ok((if catalog.knows(blob) { Vec::new() } else { vec![operation] }, ()))
         })

@@ -4,7 +4,7 @@
 //! asked for: every choice (a new id, a free name, which blobs nobody needs any more) was made before, so applying it
 //! again gives the same state. `docs/format.md` lists numbers and keys; a number or key once used keeps its meaning.
 //!
-//! Numbers 0 to 31 are the log's own. Free for what comes next: 48 to 63 owner settings, 64 to 79 shares, 80 to 95
+//! Numbers 0 to 31 are the log's own. Free for what comes next: 49 to 63 owner settings, 64 to 79 shares, 80 to 95
 //! thumbnails and previews, 96 to 111 jobs, 112 to 127 direct uploads. A blob's keys from 16 on are left for what hangs
 //! on a version.
 
@@ -15,6 +15,7 @@ use super::{
     codec,
     id::{NodeId, VersionId},
     name::FileName,
+    settings::SettingValue,
 };
 use crate::crypto::BlobId;
 
@@ -170,6 +171,16 @@ pub enum Operation {
         #[cbor(n(0), with = "codec::fixed_list")]
         blobs: Vec<BlobId>,
     },
+    /// A setting of the owner has another value, or none any more.
+    #[n(48)]
+    SetSetting {
+        /// Its key.
+        #[n(0)]
+        key: String,
+        /// Its value; without one it is taken away.
+        #[n(1)]
+        value: Option<SettingValue>,
+    },
 }
 
 /// An older version of a file.
@@ -210,6 +221,8 @@ mod tests {
             (43, Operation::Remember { key: [3; 32], fingerprint: [4; 32], node: id }),
             (44, Operation::RaiseSessionEpoch { epoch: 1 << 40 }),
             (45, Operation::Abandon { blobs: vec![blob.id] }),
+            (48, Operation::SetSetting { key: "totp".into(), value: Some(minicbor::decode(&[0x41, 9]).unwrap()) }),
+            (48, Operation::SetSetting { key: "totp".into(), value: None }),
         ];
         for (number, operation) in operations {
             let bytes = minicbor::to_vec(&operation).unwrap();

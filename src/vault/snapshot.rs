@@ -13,6 +13,7 @@ use super::{
     id::NodeId,
     node::{Node, Standing},
     retired::Fate,
+    settings,
 };
 use crate::crypto::BlobId;
 use crate::log::{Inconsistent, Machine};
@@ -41,7 +42,8 @@ type Written = Result<(), encode::Error<std::convert::Infallible>>;
 
 fn write_to(catalog: &Catalog, encoder: &mut Encoder<Vec<u8>>) -> Written {
     let Marks { session_epoch, restore_floor } = catalog.marks;
-    encoder.map(7)?.u8(0)?.u8(SCHEMA)?;
+    let has_settings = catalog.settings.len() > 0;
+    encoder.map(7 + u64::from(has_settings))?.u8(0)?.u8(SCHEMA)?;
     encoder.u8(1)?.u64(session_epoch)?;
     encoder.u8(2)?.u64(restore_floor)?;
     encoder.u8(3)?.array(catalog.index.len() as u64 - 1)?;
@@ -61,12 +63,17 @@ fn write_to(catalog: &Catalog, encoder: &mut Encoder<Vec<u8>>) -> Written {
         fixed::encode(&answer.node, encoder, &mut ())?;
         encoder.u64(answer.at_ms)?;
     }
+    if has_settings {
+        encoder.u8(7)?;
+        settings::write(&catalog.settings, encoder)?;
+    }
     Ok(())
 }
 
 fn read_from(decoder: &mut Decoder<'_>) -> Result<Catalog, decode::Error> {
     let mut catalog = Catalog::empty();
-    expect(decoder.map()? == Some(7), "a map of seven")?;
+    let keys = decoder.map()?;
+    expect(matches!(keys, Some(7 | 8)), "a map of seven or eight")?;
     expect(decoder.u8()? == 0 && decoder.u8()? == SCHEMA, "the schema's number")?;
     expect(decoder.u8()? == 1, "key 1")?;
     let session_epoch = decoder.u64()?;
@@ -92,6 +99,10 @@ fn read_from(decoder: &mut Decoder<'_>) -> Result<Catalog, decode::Error> {
         let fingerprint = fixed::decode(decoder, &mut ())?;
         let node = fixed::decode(decoder, &mut ())?;
         catalog.answers.replace(key, Some(Answer { fingerprint, node, at_ms: decoder.u64()? }));
+    }
+    if keys == Some(8) {
+        expect(decoder.u8()? == 7, "key 7")?;
+        catalog.settings = settings::read(decoder)?;
     }
     Ok(catalog)
 }
