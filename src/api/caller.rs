@@ -3,9 +3,11 @@
 //! A token comes as `Authorization: Bearer` from programs or in the cookie from browsers. Browsers send the cookie by
 //! themselves, whoever made the page; so a change under a cookie is believed only when the browser says that the
 //! request comes from this very origin (`Sec-Fetch-Site`, else `Origin`). A bearer token proves that by itself.
+//!
+//! The root asks before it reads a request's body; what it finds travels with the request to the handler.
 
-use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN};
+use http::{Method, request};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -22,6 +24,7 @@ use crate::vault::{Actor, Vault};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A logged-in request.
+#[derive(Clone)]
 pub struct Caller {
     /// The request's context.
     pub context: Context,
@@ -61,12 +64,16 @@ impl Caller {
         Actor { idempotency: digest, ..self.actor() }
     }
 
-    async fn of(request: &Request) -> Result<Self, Problem> {
-        let context = Context::of(request).clone();
+    /// Who makes the request of these headers.
+    ///
+    /// # Errors
+    /// Why it is nobody, or may not.
+    pub async fn of(request: &request::Parts, context: &Context) -> Result<Self, Problem> {
+        let context = context.clone();
         let floors = context.coffer.floors()?;
-        let (token, transport) = token(request.headers(), cookie_name(&context.coffer.http.public_url))?;
-        if transport == Transport::Cookie && !request.method().is_safe() && *request.method() != Method::OPTIONS {
-            same_origin(request.headers(), &context.coffer.http.public_url)?;
+        let (token, transport) = token(&request.headers, cookie_name(&context.coffer.http.public_url))?;
+        if transport == Transport::Cookie && !request.method.is_safe() && request.method != Method::OPTIONS {
+            same_origin(&request.headers, &context.coffer.http.public_url)?;
         }
         let epoch = floors.vault.session_epoch()?;
         let session = floors.sessions.authenticate(token, &client_info(&context), epoch).await?;
@@ -171,7 +178,8 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self::of(request).await?)
+        // Nobody was asked for: an operation without a row in the table of policies is nobody's.
+        Ok(request.data::<Self>().cloned().ok_or_else(|| Problem::new(Code::PermissionDenied))?)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A connection comes in through [`server`], a request through [`root`], which gives it an id, bounds it, and turns what
 //! goes wrong into a [`problem`]. Handlers, one file a resource, extract, call and convert; what they call knows no HTTP.
-//! Texts are parsed once, in [`text`]; answers are the nouns of [`schema`]. Who asks is decided by [`caller`] alone.
+//! Texts are parsed once, in [`text`]; answers are the nouns of [`schema`]. [`policy`]
+//! says what each operation asks of its callers, and who asks is decided by [`caller`] alone.
 
 pub mod server;
 pub mod stall;
@@ -10,6 +11,7 @@ pub mod root;
 pub mod headers;
 pub mod client;
 pub mod problem;
+pub mod policy;
 pub mod caller;
 pub mod text;
 pub mod schema;
@@ -39,6 +41,7 @@ use crate::owner::Owner;
 use crate::session::Sessions;
 use crate::vault::Vault;
 use health::Health;
+use policy::Policy;
 use problem::{Code, Problem};
 
 /// Where the API lies.
@@ -101,6 +104,8 @@ pub struct Context {
     pub address: IpAddr,
     /// The client's name for itself.
     pub user_agent: String,
+    /// What the operation asks of its callers; `None` where there is no such operation.
+    pub policy: Option<&'static Policy>,
 }
 
 impl Context {

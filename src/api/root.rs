@@ -1,9 +1,9 @@
 //! From a request of the accept loop to its answer: what every request gets, whatever its route.
 //!
 //! In this order: an id of our own (a stranger's `X-Request-Id` is not taken over), the client's address, the embedded
-//! bucket where the path is its own, a bounded body, the route, one conversion of every error into a problem, security
-//! headers outside of it all so that refusals carry them too, and one line in the log, which has the route's pattern but
-//! never a path, a query, a token or a name. It knows no operation.
+//! bucket where the path is its own, the session where the operation needs one, a bounded body, the route, one conversion
+//! of every error into a problem, security headers outside of it all so that refusals carry them too, and one line in the
+//! log, which has the route's pattern but never a path, a query, a token or a name. It knows no operation.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -21,9 +21,11 @@ use poem::endpoint::BoxEndpoint;
 use poem::web::{LocalAddr, RemoteAddr};
 use tracing::Instrument;
 
+use super::caller::Caller;
+use super::policy::{self, Policy};
 use super::problem::{self, Code, Problem};
 use super::stall::PacedBody;
-use super::{Coffer, Context, client, headers};
+use super::{Coffer, Context, PREFIX, client, headers};
 use crate::store::embedded::Front;
 
 /// What answers are made of.
@@ -121,18 +123,35 @@ impl Root {
             request_id: request_id.to_owned(),
             address,
             user_agent: client::user_agent(&parts.headers),
+            policy: policy::of(&parts.method, parts.uri.path()),
         };
-        let mut route = "-".to_owned();
-        let answered = match self.body(&parts, body).await {
-            Ok(body) => self.call(parts, body, peer, context, &mut route).await,
-            Err(problem) => Err(problem),
-        };
+        let mut route =
+            context.policy.map_or_else(|| "-".to_owned(), |row| pattern_of(&format!("{PREFIX}{}", row.path)));
+        let answered = self.admitted(parts, body, peer, context, &mut route).await;
         let response = answered.unwrap_or_else(|problem| {
             tracing::debug!(%problem, "refused");
             problem.render(request_id)
         });
         let response: Response<BoxBody<Bytes, std::io::Error>> = response.into();
         (response.map(|body| body.map_err(Into::into).boxed_unsync()), route)
+    }
+
+    /// Lets a request in, and only then reads its body.
+    async fn admitted(
+        &self,
+        mut parts: request::Parts,
+        body: Incoming,
+        peer: SocketAddr,
+        context: Context,
+        route: &mut String,
+    ) -> Result<poem::Response, Problem> {
+        if context.policy.is_some_and(Policy::needs_session) {
+            let caller = Caller::of(&parts, &context).await?;
+            parts.extensions.insert(caller);
+        }
+        let body = self.body(&parts, body).await?;
+        parts.extensions.insert(context);
+        self.call(parts, body, peer, route).await
     }
 
     /// The request's body: streamed where content is uploaded, read whole within its limits everywhere else.
@@ -162,7 +181,6 @@ impl Root {
         parts: request::Parts,
         body: poem::Body,
         peer: SocketAddr,
-        context: Context,
         route: &mut String,
     ) -> Result<poem::Response, Problem> {
         legible(&parts.headers)?;
@@ -170,9 +188,7 @@ impl Root {
         let local = LocalAddr(poem::Addr::SocketAddr(self.coffer.http.bind));
         let remote = RemoteAddr(poem::Addr::SocketAddr(peer));
         let parts = poem::RequestParts::from((parts, local, remote, http::uri::Scheme::HTTP));
-        let mut request = poem::Request::from_parts(parts, body);
-        request.set_data(context);
-        let call = self.routes.call(request);
+        let call = self.routes.call(poem::Request::from_parts(parts, body));
         let answered = if streams {
             call.await
         } else {
