@@ -1,6 +1,6 @@
 //! Who asks: the one place where a request becomes a session, and where a browser's request must come from here.
 //!
-//! A token comes as `Authorization: Bearer` from programs or in the cookie from browsers. Browsers send the cookie by
+//! A token comes as `Authorization: Bearer` (or `DPoP`) from programs or in the cookie from browsers. Browsers send the cookie by
 //! themselves, whoever made the page; so a change under a cookie is believed only when the browser says that the
 //! request comes from this very origin (`Sec-Fetch-Site`, else `Origin`). A bearer token proves that by itself.
 //!
@@ -87,7 +87,12 @@ impl Caller {
 
 /// What the session floor is told about the client.
 pub fn client_info(context: &Context) -> ClientInfo {
-    ClientInfo { address: context.address, user_agent: Some(context.user_agent.clone()) }
+    ClientInfo {
+        address: context.address,
+        user_agent: Some(context.user_agent.clone()),
+        language: Some(context.language.clone()),
+        proof: context.proof.clone(),
+    }
 }
 
 /// The name of the session's cookie. Browsers bind a `__Host-` cookie to this host and path, but only over https; the
@@ -112,7 +117,7 @@ fn token<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Result<(&'a str, Tran
     if let Some(header) = headers.get(AUTHORIZATION) {
         let text = header.to_str().map_err(|_| Code::InvalidToken)?;
         let (scheme, token) = text.split_once(' ').ok_or(Code::InvalidToken)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        if !["bearer", "dpop"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(Code::InvalidToken.into());
         }
         return Ok((token.trim(), Transport::Bearer));
@@ -221,6 +226,7 @@ mod tests {
         for (pairs, expected) in [
             (&[("authorization", "Bearer abc")][..], Ok(("abc", bearer))),
             (&[("authorization", "bearer abc")], Ok(("abc", bearer))),
+            (&[("authorization", "DPoP abc")], Ok(("abc", bearer))),
             (&[("cookie", "a=b; coffer=abc; c=d")], Ok(("abc", cookie))),
             (&[("authorization", "Bearer abc"), ("cookie", "coffer=def")], Ok(("abc", bearer))),
             (&[("authorization", "Basic abc")], Err(Code::InvalidToken)),

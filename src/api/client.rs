@@ -1,17 +1,25 @@
-//! Who is on the other side: the address that limits count, and the browser's name for itself.
+//! Who is on the other side: the address that limits count, the browser's name for itself, and what it proves.
 //!
 //! `X-Forwarded-For` is believed only for as long as the hop that wrote it is one of the operator's own proxies. Every
 //! other header that claims an address is ignored.
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
-use http::header::{HeaderName, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, HeaderName, USER_AGENT};
+use http::{HeaderMap, Method};
+use url::Url;
 
-use crate::config::Network;
+use crate::config::{Network, Secret};
+use crate::session::ShownProof;
 
 /// Most bytes that are kept of a `User-Agent`.
 pub const MAX_USER_AGENT_BYTES: usize = 256;
+
+/// Most bytes that are kept of an `Accept-Language`.
+pub const MAX_LANGUAGE_BYTES: usize = 64;
+
+/// Where a proof of possession comes (RFC 9449, section 4.1).
+pub const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -33,10 +41,27 @@ pub fn address(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network]) -> Ip
 
 /// The client's name for itself, cut to [`MAX_USER_AGENT_BYTES`] and to printable characters.
 pub fn user_agent(headers: &HeaderMap) -> String {
-    let value = headers.get(USER_AGENT).map_or(&[][..], |value| value.as_bytes());
+    printable(headers, USER_AGENT, MAX_USER_AGENT_BYTES)
+}
+
+/// The languages that the client asks for, cut to [`MAX_LANGUAGE_BYTES`] and to printable characters.
+pub fn language(headers: &HeaderMap) -> String {
+    printable(headers, ACCEPT_LANGUAGE, MAX_LANGUAGE_BYTES)
+}
+
+/// The proof of possession that the request for `path` shows; several make one that is none.
+pub fn proof(headers: &HeaderMap, method: &Method, public_url: &Url, path: &str) -> Option<ShownProof> {
+    let shown: Vec<_> = headers.get_all(DPOP).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    let mut url = public_url.clone();
+    url.set_path(path);
+    (!shown.is_empty()).then(|| ShownProof { text: Secret::new(shown.join(",")), method: method.to_string(), url })
+}
+
+fn printable(headers: &HeaderMap, name: HeaderName, most: usize) -> String {
+    let value = headers.get(name).map_or(&[][..], |value| value.as_bytes());
     value
         .iter()
-        .take(MAX_USER_AGENT_BYTES)
+        .take(most)
         .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' })
         .collect()
 }

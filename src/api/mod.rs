@@ -38,7 +38,7 @@ use poem::{EndpointExt, Route};
 
 use crate::config::HttpConfig;
 use crate::owner::Owner;
-use crate::session::Sessions;
+use crate::session::{Sessions, ShownProof};
 use crate::vault::Vault;
 use health::Health;
 use policy::Policy;
@@ -106,6 +106,10 @@ pub struct Context {
     pub user_agent: String,
     /// What the operation asks of its callers; `None` where there is no such operation.
     pub policy: Option<&'static Policy>,
+    /// The languages that the client asks for.
+    pub language: String,
+    /// The proof of possession that the request shows.
+    pub proof: Option<ShownProof>,
 }
 
 impl Context {

@@ -92,6 +92,10 @@ codes! {
     InvalidToken = "INVALID_TOKEN" UNAUTHORIZED "The session is not valid";
     /// The session has ended by time.
     TokenExpired = "TOKEN_EXPIRED" UNAUTHORIZED "The session has expired";
+    /// The session is bound to a key, and no proof of it with a fresh nonce came along.
+    ProofWanted = "USE_DPOP_NONCE" UNAUTHORIZED "A fresh proof of possession is needed";
+    /// The proof of possession is not for this request.
+    InvalidProof = "INVALID_DPOP_PROOF" UNAUTHORIZED "The proof of possession is not valid";
     /// E-mail and password do not belong together.
     WrongCredentials = "WRONG_CREDENTIALS" UNAUTHORIZED "E-mail or password is wrong";
     /// A browser sent a state change from another site.
@@ -166,6 +170,12 @@ impl Code {
             Code::InvalidName => "Choose another name.",
             Code::AuthenticationRequired => "Log in with POST /api/v1/session.",
             Code::InvalidToken | Code::TokenExpired => "Log in again with POST /api/v1/session.",
+            Code::ProofWanted => {
+                "Prove the session's key again, with the nonce of the DPoP-Nonce header and the time of Date."
+            }
+            Code::InvalidProof => {
+                "Make a new proof for each request: its method, its URL, its token, a name of its own."
+            }
             Code::WrongCredentials => "Check both and try again.",
             Code::PermissionDenied => "The request did not come from this site's own pages.",
             Code::NotFound => "Compare the path with /openapi.json.",
@@ -243,7 +253,7 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.extend(self.headers.iter().cloned());
         if self.code.status() == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coffer\""));
+            headers.insert(WWW_AUTHENTICATE, challenge(self.code));
         }
         response
     }
@@ -340,11 +350,24 @@ impl From<SessionError> for Problem {
             SessionError::RateLimited { retry_after_secs } => {
                 Self::new(Code::RateLimited).with_header(RETRY_AFTER, &retry_after_secs.to_string())
             }
+            SessionError::ProofWanted => Code::ProofWanted.into(),
+            SessionError::InvalidProof => Code::InvalidProof.into(),
+            // Whoever has the copy learns no more than that it is worth nothing.
+            SessionError::Suspicious { .. } => Code::InvalidToken.into(),
             SessionError::InvalidTicket => Code::TicketNotFound.into(),
             SessionError::Busy => Self::new(Code::Busy).with_header(RETRY_AFTER, "1"),
             SessionError::RedisUnavailable => Code::RedisUnavailable.into(),
         }
     }
+}
+
+/// How to be let in (RFC 9110, section 11.6.1; RFC 9449, section 7.1).
+fn challenge(code: Code) -> HeaderValue {
+    HeaderValue::from_static(match code {
+        Code::ProofWanted => r#"DPoP realm="coffer", algs="ES256", error="use_dpop_nonce""#,
+        Code::InvalidProof => r#"DPoP realm="coffer", algs="ES256", error="invalid_dpop_proof""#,
+        _ => r#"Bearer realm="coffer", DPoP algs="ES256""#,
+    })
 }
 
 /// Why a body broke off: too slow, its session ended, or its sender went away.

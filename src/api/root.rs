@@ -34,6 +34,9 @@ pub type AnswerBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 /// Where a request's id is answered.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Where the next proof's nonce is told.
+pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// Headers that change what a request does.
 const CONDITIONS: [HeaderName; 5] =
     [IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE, HeaderName::from_static("idempotency-key")];
@@ -123,8 +126,11 @@ impl Root {
             request_id: request_id.to_owned(),
             address,
             user_agent: client::user_agent(&parts.headers),
+            language: client::language(&parts.headers),
+            proof: client::proof(&parts.headers, &parts.method, &self.coffer.http.public_url, parts.uri.path()),
             policy: policy::of(&parts.method, parts.uri.path()),
         };
+        let proves = context.proof.is_some();
         let mut route =
             context.policy.map_or_else(|| "-".to_owned(), |row| pattern_of(&format!("{PREFIX}{}", row.path)));
         let answered = self.admitted(parts, body, peer, context, &mut route).await;
@@ -132,7 +138,10 @@ impl Root {
             tracing::debug!(%problem, "refused");
             problem.render(request_id)
         });
-        let response: Response<BoxBody<Bytes, std::io::Error>> = response.into();
+        let mut response: Response<BoxBody<Bytes, std::io::Error>> = response.into();
+        if proves || response.status() == StatusCode::UNAUTHORIZED {
+            self.give_nonce(response.headers_mut());
+        }
         (response.map(|body| body.map_err(Into::into).boxed_unsync()), route)
     }
 
@@ -206,6 +215,15 @@ impl Root {
                 *route = pattern(error.data::<PathPattern>());
                 Err(problem::of_framework(&error, || self.methods.get(route).cloned()))
             }
+        }
+    }
+
+    /// Tells clients that prove their key, or should, which nonce the next proof must name (RFC 9449, section 8).
+    fn give_nonce(&self, headers: &mut HeaderMap) {
+        if let Ok(floors) = self.coffer.floors()
+            && let Ok(nonce) = HeaderValue::from_str(&floors.sessions.nonce())
+        {
+            headers.insert(DPOP_NONCE, nonce);
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Session {
     pub state: State,
     /// How it travels.
     pub transport: Transport,
+    /// What a request must show beside the token.
+    pub binding: Binding,
     /// When it began.
     pub created_at: OffsetDateTime,
     /// When it was last used, to the minute.
@@ -56,6 +58,16 @@ pub struct Session {
     pub device: String,
     /// Whether it is the one that asks.
     pub current: bool,
+}
+
+/// What a session is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "SessionBinding", rename_all = "snake_case")]
+pub enum Binding {
+    /// A key of the client: each request proves it in the header `DPoP`.
+    Key,
+    /// The client's program, system and language.
+    Client,
 }
 
 /// What a session may do.
@@ -110,7 +122,8 @@ pub struct CurrentSession;
 impl CurrentSession {
     /// Log in
     ///
-    /// With `transport: cookie` the token is in the cookie alone, and the request must come from this origin.
+    /// With `transport: cookie` the token is in the cookie alone, and the request must come from this origin. With a proof
+    /// of possession in the header `DPoP` the session is bound to its key.
     #[oai(path = "/", method = "post", operation_id = "log_in")]
     async fn log_in(&self, request: &Request, credentials: Json<Credentials>) -> Result<Created, Refused<LoggingIn>> {
         let context = Context::of(request);
@@ -150,6 +163,7 @@ impl Session {
             id: view.id.to_string(),
             state: State::Active,
             transport: view.transport.into(),
+            binding: view.binding.into(),
             created_at: time_of(view.created_ms),
             last_seen_at: time_of(view.last_seen_ms),
             expires_at: time_of(view.expires_ms),
@@ -182,6 +196,15 @@ impl From<Transport> for session::Transport {
         match transport {
             Transport::Cookie => Self::Cookie,
             Transport::Bearer => Self::Bearer,
+        }
+    }
+}
+
+impl From<session::Binding> for Binding {
+    fn from(binding: session::Binding) -> Self {
+        match binding {
+            session::Binding::Key => Self::Key,
+            session::Binding::Client => Self::Client,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::proof::ShownProof;
+
 /// Bytes of a User-Agent that are looked at.
 const MAX_USER_AGENT_BYTES: usize = 512;
 
@@ -37,8 +39,12 @@ const SYSTEMS: [(&str, &str); 8] = [
 pub struct ClientInfo {
     /// The client's address, by the trusted proxies' word only.
     pub address: IpAddr,
-    /// The User-Agent header; nothing depends on it but what the owner reads.
+    /// The User-Agent header: what the owner reads, and a trait of the client.
     pub user_agent: Option<String>,
+    /// The Accept-Language header: a trait of the client.
+    pub language: Option<String>,
+    /// The proof of possession that the request shows.
+    pub proof: Option<ShownProof>,
 }
 
 impl ClientInfo {
@@ -71,6 +77,11 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn client(agent: Option<&str>) -> ClientInfo {
+        let user_agent = agent.map(str::to_owned);
+        ClientInfo { address: [192, 0, 2, 1].into(), user_agent, language: None, proof: None }
+    }
+
     #[test]
     fn devices_are_named_by_program_and_system() {
         let cases = [
@@ -96,17 +107,16 @@ mod tests {
             ("", "Unknown device"),
         ];
         for (agent, device) in cases {
-            let client = ClientInfo { address: [192, 0, 2, 1].into(), user_agent: Some(agent.into()) };
-            assert_eq!(client.device(), device, "{agent}");
+            assert_eq!(client(Some(agent)).device(), device, "{agent}");
         }
-        assert_eq!(ClientInfo { address: [192, 0, 2, 1].into(), user_agent: None }.device(), "Unknown device");
+        assert_eq!(client(None).device(), "Unknown device");
     }
 
     #[test]
     fn a_user_agent_is_read_up_to_its_limit_and_no_further() {
         let device = |padding: usize| {
             let agent = format!("{}curl/", "\u{e9}".repeat(padding));
-            ClientInfo { address: [192, 0, 2, 1].into(), user_agent: Some(agent) }.device()
+            client(Some(&agent)).device()
         };
         assert_eq!(device((MAX_USER_AGENT_BYTES - 5) / 2), "curl");
         assert_eq!(device(MAX_USER_AGENT_BYTES / 2 - 1), "Unknown device");

@@ -9,8 +9,11 @@
 //! a token, a person or an address; a login costs one counted attempt before any password is hashed.
 //! It deliberately does not know cookies, headers, or where a client's address comes from.
 
+mod binding;
 mod client;
 mod limit;
+mod nonce;
+mod proof;
 mod record;
 mod signal;
 mod ticket;
@@ -28,10 +31,13 @@ use crate::owner::{Busy, Owner};
 use crate::state::{State, StateError, Table};
 
 pub use client::ClientInfo;
-pub use record::{SessionView, Transport};
+pub use nonce::NONCE_WINDOW_MS;
+pub use proof::{MAX_PROOF_BYTES, MAX_PROOF_NAME_BYTES, PROOF_SKEW_SECS, ShownProof, Thumbprint};
+pub use record::{Binding, SessionView, Transport};
 pub use ticket::{HeldTicket, NewTicket, Redeemed, TICKET_LIFE_MS, Ticket};
 
 use limit::LoginLimit;
+use nonce::Nonces;
 use record::{Record, Standing};
 use signal::{Signal, Signals};
 use token::{Tokens, Verdict};
@@ -63,6 +69,18 @@ pub enum SessionError {
     /// Too many passwords are being checked at this moment.
     #[error("too many logins are being checked")]
     Busy,
+    /// The session is bound to a key, and the request does not prove it with a nonce and a time of now: it may try again.
+    #[error("a fresh proof of possession is needed")]
+    ProofWanted,
+    /// The proof of possession is not one for this request, or was used before.
+    #[error("the proof of possession is not valid")]
+    InvalidProof,
+    /// Somebody else had the token: the session is over for everybody.
+    #[error("the token was used by another client")]
+    Suspicious {
+        /// The session that was ended.
+        session: SessionId,
+    },
     /// The ticket is none, or it or its session ended.
     #[error("the ticket is not valid")]
     InvalidTicket,
@@ -159,6 +177,7 @@ struct Inner {
     table: Table,
     tokens: Tokens,
     limit: LoginLimit,
+    nonces: Nonces,
     signals: Signals,
     credential: [u8; 32],
     ttl_ms: u64,
@@ -175,6 +194,7 @@ impl Sessions {
             tokens: Tokens::new(&config.jwt_secrets, &state.vault_id().hex()),
             signals: Signals::new(config.max_sessions),
             limit: LoginLimit::new(state.clone(), config),
+            nonces: Nonces::new(config.jwt_secrets.first().expect("the settings hold at least one secret")),
             state,
             credential: credential_digest,
             ttl_ms: config.ttl_secs.saturating_mul(1_000),
@@ -189,8 +209,10 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::WrongCredentials`], [`SessionError::RateLimited`], [`SessionError::Busy`],
-    /// [`SessionError::RedisUnavailable`]; there is no session then that anyone could use.
+    /// [`SessionError::RedisUnavailable`], and what is wrong with a proof that came with it; there is no session then that
+    /// anyone could use.
     pub async fn log_in(&self, login: Login, owner: &Owner, epoch: u64) -> Result<NewSession, SessionError> {
+        let offered = self.offered_key(&login.client)?;
         let limit = &self.0.limit;
         let counted = limit.count(&login.email, login.client.address, self.0.clock.now_ms()).await?;
         match owner.verify(&login.email, login.password.expose()).await {
@@ -201,9 +223,12 @@ impl Sessions {
                 return Err(SessionError::Busy);
             }
         }
+        if let Some(offered) = &offered {
+            self.use_up(offered).await?;
+        }
         let secret = Zeroizing::new(random::bytes());
         let id = SessionId::of(&secret);
-        let record = self.new_record(&login, epoch);
+        let record = self.new_record(&login, offered.map(|offered| offered.key), epoch);
         self.add(id, &record, epoch).await?;
         let token = self.0.tokens.sign(&secret, record.created_ms, record.expires_ms);
         Ok(NewSession { token, expires_at_ms: record.expires_ms, session: record.view(id) })
@@ -212,7 +237,9 @@ impl Sessions {
     /// The living session that a token names, and a note of its use.
     ///
     /// # Errors
-    /// [`SessionError::InvalidToken`], [`SessionError::TokenExpired`], [`SessionError::RedisUnavailable`].
+    /// [`SessionError::InvalidToken`], [`SessionError::TokenExpired`], [`SessionError::RedisUnavailable`];
+    /// [`SessionError::ProofWanted`] and [`SessionError::InvalidProof`] for a session that is bound to a key, and
+    /// [`SessionError::Suspicious`].
     pub async fn authenticate(&self, token: &str, client: &ClientInfo, epoch: u64) -> Result<Session, SessionError> {
         let inner = &self.0;
         let now_ms = inner.clock.now_ms();
@@ -221,11 +248,18 @@ impl Sessions {
             Verdict::Expired => return Err(SessionError::TokenExpired),
             Verdict::Invalid => return Err(SessionError::InvalidToken),
         };
-        self.living(SessionId::of(&secret), client, epoch).await
+        self.living(SessionId::of(&secret), Some(token), client, epoch).await
     }
 
-    /// The session of that name while it lives, and a note of its use.
-    async fn living(&self, id: SessionId, client: &ClientInfo, epoch: u64) -> Result<Session, SessionError> {
+    /// The session of that name while it lives, and a note of its use. Whoever comes by its `token` must show what the
+    /// session is bound to; without one, somebody else has vouched for the request.
+    async fn living(
+        &self,
+        id: SessionId,
+        token: Option<&str>,
+        client: &ClientInfo,
+        epoch: u64,
+    ) -> Result<Session, SessionError> {
         let inner = &self.0;
         let now_ms = inner.clock.now_ms();
         // Before the record is read: a session that is revoked after that finds this signal and gives it.
@@ -251,8 +285,12 @@ impl Sessions {
                 return Err(if expired { SessionError::TokenExpired } else { SessionError::InvalidToken });
             }
         };
+        if let Some(token) = token {
+            self.check_binding((id, &record), token, client).await?;
+        }
         if now_ms.saturating_sub(record.last_seen_ms) >= TOUCH_MS {
-            record.touch(now_ms, client.address);
+            let fingerprint = if token.is_some() { client.fingerprint() } else { record.fingerprint };
+            record.touch(now_ms, client.address, fingerprint);
             // Not being the one to write means that another request did, or that the session ends with this request.
             inner.table.replace(&field, &found, &record.encode()).await.map_err(away)?;
         }
@@ -299,7 +337,7 @@ impl Sessions {
         cleared.map_err(away)
     }
 
-    fn new_record(&self, login: &Login, epoch: u64) -> Record {
+    fn new_record(&self, login: &Login, key: Option<Thumbprint>, epoch: u64) -> Record {
         let now_ms = self.0.clock.now_ms();
         Record {
             created_ms: now_ms,
@@ -311,6 +349,8 @@ impl Sessions {
             transport: login.transport,
             credential: self.0.credential,
             epoch,
+            key_thumbprint: key.map(|key| key.0),
+            fingerprint: login.client.fingerprint(),
         }
     }
 

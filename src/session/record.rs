@@ -36,6 +36,17 @@ pub struct SessionView {
     pub address: String,
     /// How its token travels.
     pub transport: Transport,
+    /// What a request must show beside the token.
+    pub binding: Binding,
+}
+
+/// What a session is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// A key of the client, which each request proves that it has.
+    Key,
+    /// Traits of the client.
+    Client,
 }
 
 /// Whether a record still makes its session.
@@ -69,6 +80,12 @@ pub(super) struct Record {
     pub(super) credential: [u8; 32],
     #[n(8)]
     pub(super) epoch: u64,
+    /// The thumbprint of the key that each request must prove, where the login offered one.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub(super) key_thumbprint: Option<[u8; 32]>,
+    /// A digest of the client's traits.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub(super) fingerprint: [u8; 32],
 }
 
 impl Record {
@@ -89,9 +106,11 @@ impl Record {
         if now_ms >= self.expires_ms || idle { Standing::Expired } else { Standing::Living }
     }
 
-    pub(super) fn touch(&mut self, now_ms: u64, address: IpAddr) {
+    pub(super) fn touch(&mut self, now_ms: u64, address: IpAddr, fingerprint: [u8; 32]) {
         self.last_seen_ms = now_ms;
         self.address = address.to_canonical().to_string();
+        // Where a key is proven the client may look different from time to time.
+        self.fingerprint = fingerprint;
     }
 
     pub(super) fn view(&self, id: SessionId) -> SessionView {
@@ -103,6 +122,7 @@ impl Record {
             device: self.device.clone(),
             address: self.address.clone(),
             transport: self.transport,
+            binding: if self.key_thumbprint.is_some() { Binding::Key } else { Binding::Client },
         }
     }
 }
@@ -122,6 +142,8 @@ mod tests {
             transport: Transport::Bearer,
             credential: [7; 32],
             epoch: 4,
+            key_thumbprint: Some([5; 32]),
+            fingerprint: [6; 32],
         }
     }
 
@@ -138,7 +160,7 @@ mod tests {
         for (now_ms, standing) in cases {
             assert_eq!(record.standing(now_ms, &[7; 32], 4), standing, "{now_ms}");
         }
-        record.touch(8_000, [192, 0, 2, 2].into());
+        record.touch(8_000, [192, 0, 2, 2].into(), [6; 32]);
         assert_eq!(record.standing(8_999, &[7; 32], 4), Standing::Living);
         assert_eq!(record.standing(9_000, &[7; 32], 4), Standing::Expired, "use does not move the absolute end");
     }

@@ -109,7 +109,7 @@ impl Sessions {
         };
         let living = found.filter(|record| self.0.clock.now_ms() < record.expires_ms);
         let Record { session, subject, .. } = living.ok_or(SessionError::InvalidTicket)?;
-        let session = match self.living(SessionId(session), client, epoch).await {
+        let session = match self.living(SessionId(session), None, client, epoch).await {
             Err(SessionError::InvalidToken | SessionError::TokenExpired) => return Err(SessionError::InvalidTicket),
             found => found?,
         };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics where it stands")]
 
+mod binding;
 mod bucket_rules;
 mod chaos;
 mod commands;

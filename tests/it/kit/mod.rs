@@ -9,6 +9,7 @@ pub(crate) mod embedded;
 pub(crate) mod lent;
 pub(crate) mod lying_bucket;
 pub(crate) mod pair;
+pub(crate) mod prover;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod redis_gate;

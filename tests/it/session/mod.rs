@@ -1,5 +1,6 @@
 //! Sessions over a real Redis: who is let in, for how long, and how it ends.
 
+mod binding;
 mod lifetime;
 mod login;
 mod secrecy;
@@ -96,5 +97,6 @@ fn owner(password: &str) -> Owner {
 
 fn client(address: &str) -> ClientInfo {
     let user_agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 canary-agent";
-    ClientInfo { address: address.parse::<IpAddr>().unwrap(), user_agent: Some(user_agent.into()) }
+    let address = address.parse::<IpAddr>().unwrap();
+    ClientInfo { address, user_agent: Some(user_agent.into()), language: None, proof: None }
 }

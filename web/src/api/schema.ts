@@ -243,7 +243,8 @@ export interface paths {
         put?: never;
         /**
          * Log in
-         * @description With `transport: cookie` the token is in the cookie alone, and the request must come from this origin.
+         * @description With `transport: cookie` the token is in the cookie alone, and the request must come from this origin. With a proof
+         *     of possession in the header `DPoP` the session is bound to its key.
          */
         post: operations["log_in"];
         /** Log out */
@@ -887,6 +888,8 @@ export interface components {
         Session: {
             /** @description The address it was last used from. */
             address: string;
+            /** @description What a request must show beside the token. */
+            binding: components["schemas"]["SessionBinding"];
             /**
              * Format: date-time
              * @description When it began.
@@ -913,6 +916,11 @@ export interface components {
             /** @description How it travels. */
             transport: components["schemas"]["Transport"];
         };
+        /**
+         * @description What a session is bound to.
+         * @enum {string}
+         */
+        SessionBinding: "key" | "client";
         /**
          * SessionPage
          * @description All living sessions.
