@@ -11,6 +11,7 @@ pub mod root;
 pub mod headers;
 pub mod client;
 pub mod problem;
+mod refused;
 pub mod policy;
 pub mod caller;
 pub mod text;
