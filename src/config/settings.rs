@@ -107,12 +107,26 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// Scheme, host and port of every URL that is given out.
     pub fn public_origin(&self) -> String {
-        let mut url = self.public_endpoint.clone();
-        if let (false, Some(host)) = (self.path_style, self.public_endpoint.domain()) {
-            // A host that can't take the bucket in front is none that URLs can be signed for.
-            let _ = url.set_host(Some(&format!("{}.{host}", self.bucket)));
+        self.bucket_at(&self.public_endpoint).0.origin().ascii_serialization()
+    }
+
+    /// The bucket's own URL behind `endpoint`, without a slash at its end.
+    pub fn bucket_url(&self, endpoint: &Url) -> String {
+        let (host, path) = self.bucket_at(endpoint);
+        format!("{}{path}", host.as_str().trim_end_matches('/'))
+    }
+
+    /// The endpoint with the bucket in front of its host, or else the path that names the bucket. A name with dots can't
+    /// be in front: certificates cover one label.
+    fn bucket_at(&self, endpoint: &Url) -> (Url, String) {
+        let mut url = endpoint.clone();
+        let host = endpoint.domain().filter(|_| !self.path_style && !self.bucket.contains('.'));
+        if let Some(host) = host.map(|host| format!("{}.{host}", self.bucket))
+            && url.set_host(Some(&host)).is_ok()
+        {
+            return (url, String::new());
         }
-        url.origin().ascii_serialization()
+        (url, format!("/{}", self.bucket))
     }
 }
 

@@ -44,6 +44,7 @@ pub use error::StoreError;
 pub use list::ObjectSummary;
 pub use multipart::{CompletedPart, MultipartId, MultipartSummary, PartSummary, Payload};
 pub use object::ObjectHead;
+use presign::Signer;
 pub use presign::{BodyDigest, SignedPut};
 pub use range::RangeBody;
 
@@ -54,14 +55,15 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// A body that moves no byte for this long while somebody waits for it is an error.
 const STALLED_BODY: Duration = Duration::from_secs(20);
 
-/// The vault's bucket: one client for the vault's own requests and one that only signs URLs for clients.
+/// The vault's bucket: a client for the vault's own requests, and who signs URLs for others.
 ///
 /// Every key is relative to the configured prefix, on the way in and on the way out. Cheap to clone. Dropping a
 /// returned future cancels the wait, not necessarily the effect of a write that is on its way.
 #[derive(Clone)]
 pub struct Store {
     client: Client,
-    public: Client,
+    public: Signer,
+    own: Signer,
     bucket: Arc<str>,
     prefix: Arc<str>,
     attempt_timeout: Duration,
@@ -80,7 +82,8 @@ impl Store {
         };
         Self {
             client: client(config, endpoint),
-            public: client(config, &config.public_endpoint),
+            public: Signer::new(config, &config.public_endpoint),
+            own: Signer::new(config, endpoint),
             bucket: config.bucket.as_str().into(),
             prefix: config.prefix.as_str().into(),
             attempt_timeout: Duration::from_secs(config.request_timeout_secs),

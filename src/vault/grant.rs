@@ -149,15 +149,15 @@ impl Permit<'_> {
     ) -> Result<SignedPut, VaultError> {
         let (store, key) = (&self.vault.0.store, object_key(blob));
         let signed = match multipart {
-            Some(multipart) => store.presign_part((&key, multipart), part + 1, length, digest, self.ttl).await,
-            None => store.presign_new_object(&key, length, digest, self.ttl).await,
+            Some(multipart) => store.presign_part((&key, multipart), part + 1, length, digest, self.ttl),
+            None => store.presign_new_object(&key, length, digest, self.ttl),
         };
         signed.map_err(refused)
     }
 
     /// A URL that reads a blob's object.
     async fn read_url(&self, blob: BlobId) -> Result<Url, VaultError> {
-        self.vault.0.store.presign_get(&object_key(blob), self.ttl).await.map_err(refused)
+        self.vault.0.store.presign_get(&object_key(blob), self.ttl).map_err(refused)
     }
 }
 

@@ -69,7 +69,7 @@ impl BareAnswer {
 impl Store {
     /// Where an object is for somebody without a signature.
     pub(super) async fn unsigned_url(&self, key: &str) -> Option<Url> {
-        let mut url = self.for_itself().presign_get(key, URL_LIFE).await.ok()?;
+        let mut url = self.for_itself().presign_get(key, URL_LIFE).ok()?;
         url.set_query(None);
         Some(url)
     }
@@ -85,6 +85,6 @@ impl Store {
 
     /// This store, signing URLs for the vault's own endpoint instead of the public one.
     pub(super) fn for_itself(&self) -> Self {
-        Self { public: self.client.clone(), ..self.clone() }
+        Self { public: self.own.clone(), ..self.clone() }
     }
 }

@@ -54,8 +54,8 @@ impl Asked<'_> {
     async fn flaws(&self, origin: &str) -> Result<Vec<String>, StoreError> {
         let (part, digest) = (self.key("page"), BodyDigest::Sha256(sha256(CONTENT)));
         let id = self.store.create_multipart(&part).await?;
-        let put = self.store.presign_part((&part, &id), 1, CONTENT.len() as u64, &digest, URL_LIFE).await?;
-        let get = self.store.presign_get(&self.key("object"), URL_LIFE).await?;
+        let put = self.store.presign_part((&part, &id), 1, CONTENT.len() as u64, &digest, URL_LIFE)?;
+        let get = self.store.presign_get(&self.key("object"), URL_LIFE)?;
         let mut flaws = self.try_deed(&Attempt { deed: &SEND_PART, url: &put.url, origin }).await?;
         flaws.extend(self.try_deed(&Attempt { deed: &READ_RANGE, url: &get, origin }).await?);
         Ok(flaws)

@@ -46,7 +46,7 @@ impl Asked<'_> {
     async fn refuses_wrong_signed_bytes(&self) -> bool {
         let (key, length) = (self.key("signed"), CONTENT.len() as u64);
         let digest = BodyDigest::Sha256(sha256(CONTENT));
-        let signed = self.store.for_itself().presign_new_object(&key, length, &digest, URL_LIFE).await;
+        let signed = self.store.for_itself().presign_new_object(&key, length, &digest, URL_LIFE);
         let Ok(signed) = signed else { return false };
         for (body, is_right) in [(OTHER_CONTENT, false), (LONGER_CONTENT, false), (CONTENT, true)] {
             if self.send_signed(&signed, body).await.map(|etag| etag.is_some()) != Ok(is_right) {
@@ -61,7 +61,7 @@ impl Asked<'_> {
         let (key, length, digest) = (self.key("checked"), CONTENT.len() as u64, sha256(CONTENT));
         let id = self.store.create_checked_multipart(&key).await?;
         let sha256 = BodyDigest::Sha256(digest);
-        let signed = self.store.for_itself().presign_part((&key, &id), 1, length, &sha256, URL_LIFE).await?;
+        let signed = self.store.for_itself().presign_part((&key, &id), 1, length, &sha256, URL_LIFE)?;
         let wrong = self.send_signed(&signed, OTHER_CONTENT).await?;
         let Some(etag) = self.send_signed(&signed, CONTENT).await? else { return Ok(PartChecksum::Refused) };
         self.store.complete_multipart(&key, &id, &[CompletedPart { number: 1, etag, sha256: Some(digest) }]).await?;
