@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use minicbor::{Decode, Encode};
+use zeroize::Zeroizing;
 
 use super::LogParts;
 use super::chain::Hash;
@@ -113,8 +114,13 @@ pub(crate) async fn read(parts: &LogParts, which: Which, committed: &CommittedCh
         let context = context(which, place, number, count);
         async move { open_part(parts, kid, which, context, part).await }
     });
-    let pieces: Vec<Vec<u8>> = opened.buffered(PARTS_AT_ONCE).try_collect().await?;
-    Ok(pieces.concat())
+    let whole = usize::try_from(committed.size_bytes).map_err(|_| Unusable::Damaged)?;
+    let into = Vec::with_capacity(whole);
+    let append = |mut state: Vec<u8>, piece: Zeroizing<Vec<u8>>| async move {
+        state.extend_from_slice(&piece);
+        Ok(state)
+    };
+    opened.buffered(PARTS_AT_ONCE).try_fold(into, append).await
 }
 
 async fn open_part(
@@ -123,7 +129,7 @@ async fn open_part(
     which: Which,
     context: CheckpointPart,
     part: Part,
-) -> Result<Vec<u8>, Unusable> {
+) -> Result<Zeroizing<Vec<u8>>, Unusable> {
     let place = Place { term: super::Term { epoch: context.epoch, writer: context.writer }, seq: context.seq };
     let max_bytes = part.size_bytes.saturating_add(PART_OVERHEAD);
     let sealed = get(&parts.store, &place.part_key(which.name, context.part), max_bytes).await?;
@@ -131,7 +137,7 @@ async fn open_part(
     let open = move || keys.open_checkpoint_part(kid, &context, &part.salt, &sealed);
     let plain = tokio::task::spawn_blocking(open).await.expect("opening does not panic");
     let plain = plain.map_err(|_| Unusable::Damaged)?;
-    if plain.len() as u64 == part.size_bytes { Ok(plain.to_vec()) } else { Err(Unusable::Damaged) }
+    if plain.len() as u64 == part.size_bytes { Ok(plain) } else { Err(Unusable::Damaged) }
 }
 
 async fn get(store: &Store, key: &str, max_bytes: u64) -> Result<Bytes, Unusable> {

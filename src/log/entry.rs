@@ -139,8 +139,28 @@ impl<O: Encode<()> + for<'b> Decode<'b, ()>> Envelope<O> {
         let envelope: Option<Self> = minicbor::decode(body).ok();
         match envelope {
             Some(envelope) if to_cbor(&envelope) == body => Ok(envelope),
-            _ => Err(version_of(body).map_or(EntryError::NotAnEnvelope, |version| EntryError::Unknown { version })),
+            _ => Err(not_understood(body)),
         }
+    }
+}
+
+/// The log's own operations of a body. All others are passed over; [`Envelope::decode`] is who judges them.
+pub(crate) fn own_operations(body: &[u8]) -> Result<Vec<OwnOperation>, EntryError> {
+    let envelope: Envelope<PassedOver> = minicbor::decode(body).map_err(|_| not_understood(body))?;
+    let operations = envelope.commits.into_iter().flat_map(|commit| commit.operations);
+    let own = operations.filter_map(|operation| match operation {
+        Operation::Own(operation) => Some(operation),
+        Operation::Machine(PassedOver) => None,
+    });
+    Ok(own.collect())
+}
+
+/// A machine's operation that is not read.
+struct PassedOver;
+
+impl<'b, C> Decode<'b, C> for PassedOver {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        d.skip().map(|()| Self)
     }
 }
 
@@ -152,6 +172,10 @@ pub(crate) fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
 /// Decodes a value and refuses every other way to write it.
 pub(crate) fn from_cbor<T: Encode<()> + for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Option<T> {
     minicbor::decode(bytes).ok().filter(|value| to_cbor(value) == bytes)
+}
+
+fn not_understood(body: &[u8]) -> EntryError {
+    version_of(body).map_or(EntryError::NotAnEnvelope, |version| EntryError::Unknown { version })
 }
 
 /// The writer's version stands first so that any later version's envelope still says who wrote it.

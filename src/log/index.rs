@@ -2,10 +2,10 @@
 //!
 //! Rebuilt from the bucket at each take-over and dropped when the writer steps down. Changes only by whole entries.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decoder, Encoder};
 
 use super::chain::{Hash, NO_ENTRY};
-use super::entry::{Commit, Envelope, Operation, from_cbor, to_cbor};
+use super::entry::{Commit, Envelope, Operation};
 use super::name::Place;
 use super::own::{Book, CommittedCheckpoint, OwnOperation};
 use super::{CommitMeta, Inconsistent, Machine, Stamp};
@@ -36,18 +36,6 @@ pub(crate) struct Index<M> {
     pub(crate) bytes_since: u64,
 }
 
-/// A checkpoint's content.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Snapshot {
-    #[n(0)]
-    at_ms: u64,
-    #[n(1)]
-    book: Book,
-    #[cbor(n(2), with = "minicbor::bytes")]
-    machine: Vec<u8>,
-}
-
 impl<M: Machine> Index<M> {
     /// The state before the first entry.
     pub(crate) fn empty() -> Self {
@@ -56,15 +44,19 @@ impl<M: Machine> Index<M> {
 
     /// The state that a checkpoint holds.
     pub(crate) fn restore(checkpoint: &CommittedCheckpoint, state: &[u8]) -> Result<Self, Inconsistent> {
-        let snapshot: Snapshot = from_cbor(state).ok_or(Inconsistent("a checkpoint of another version"))?;
-        let machine = M::restore(&snapshot.machine)?;
+        let (at_ms, book, machine) = open(state).ok_or(Inconsistent("a checkpoint of another version"))?;
+        let machine = M::restore(machine)?;
         let head = Some((checkpoint.place, checkpoint.entry_hash));
-        Ok(Self { machine, book: snapshot.book, at_ms: snapshot.at_ms, head, entries_since: 0, bytes_since: 0 })
+        Ok(Self { machine, book, at_ms, head, entries_since: 0, bytes_since: 0 })
     }
 
     /// The whole state, for a checkpoint.
     pub(crate) fn snapshot(&self) -> Vec<u8> {
-        to_cbor(&Snapshot { at_ms: self.at_ms, book: self.book.clone(), machine: self.machine.snapshot() })
+        // Put before the machine's state where it lies: that may be hundreds of megabytes.
+        let mut state = self.machine.snapshot();
+        let header = header(self.at_ms, &self.book, state.len());
+        state.splice(..0, header);
+        state
     }
 
     /// The number of the next entry.
@@ -132,6 +124,34 @@ impl<M: Machine> Index<M> {
     }
 }
 
+/// What stands in a checkpoint before the machine's state, `{0: time, 1: book, 2: state}`.
+fn header(at_ms: u64, book: &Book, machine_bytes: usize) -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new());
+    let written = encoder
+        .map(3)
+        .and_then(|e| e.u8(0)?.u64(at_ms))
+        .and_then(|e| e.u8(1)?.encode(book))
+        .and_then(|e| e.u8(2)?.bytes_len(machine_bytes as u64));
+    written.expect("writing to a vector can't fail");
+    encoder.into_writer()
+}
+
+/// Reads a checkpoint; the machine's state stays where it is. Written in any other way, it is none.
+fn open(state: &[u8]) -> Option<(u64, Book, &[u8])> {
+    let mut decoder = Decoder::new(state);
+    let key = |decoder: &mut Decoder<'_>, key| decoder.u8().is_ok_and(|found| found == key).then_some(());
+    decoder.map().ok()?;
+    key(&mut decoder, 0)?;
+    let at_ms = decoder.u64().ok()?;
+    key(&mut decoder, 1)?;
+    let book = decoder.decode().ok()?;
+    key(&mut decoder, 2)?;
+    let machine = decoder.bytes().ok()?;
+    let header = header(at_ms, &book, machine.len());
+    let is_all = state.len() == header.len() + machine.len() && state.starts_with(&header);
+    is_all.then_some((at_ms, book, machine))
+}
+
 /// The machine's operations of an entry with their numbers, for those who follow changes.
 pub(crate) fn operations<O>(commits: &[Commit<O>]) -> impl Iterator<Item = (u32, &O)> {
     let all = commits.iter().flat_map(Commit::operations).zip(0..);
@@ -139,4 +159,28 @@ pub(crate) fn operations<O>(commits: &[Commit<O>]) -> impl Iterator<Item = (u32,
         Operation::Machine(operation) => Some((index, operation)),
         Operation::Own(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::own::tests::checkpoint;
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_has_one_form() {
+        let book = Book { checkpoints: vec![checkpoint(1, 2)], ..Book::default() };
+        let machine = [7; 300];
+        let state = [header(9, &book, machine.len()), machine.to_vec()].concat();
+        assert_eq!(open(&state), Some((9, book, machine.as_slice())));
+        for cut in 0..state.len() {
+            assert_eq!(open(&state[..cut]), None);
+        }
+        assert_eq!(open(&[state.as_slice(), &[0]].concat()), None);
+        let mut indefinite = state.clone();
+        indefinite[0] = 0xBF;
+        assert_eq!(open(&[indefinite.as_slice(), &[0xFF]].concat()), None);
+        let mut long = state;
+        long.splice(2..3, [0x18, 9]);
+        assert_eq!(open(&long), None);
+    }
 }

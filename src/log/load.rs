@@ -5,6 +5,7 @@
 //! earlier writer acknowledged is then in the listing.
 
 use std::collections::{HashMap, HashSet};
+use std::marker::PhantomData;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use thiserror::Error;
@@ -13,7 +14,7 @@ use tracing::warn;
 use super::anchor::{Anchor, AnchorFile};
 use super::chain::{Chain, Hash, Link, Links, Listing, Step, follow};
 use super::checkpoint::{self, Unusable, Which};
-use super::entry::{EntryError, Envelope, Operation};
+use super::entry::{EntryError, Envelope, own_operations};
 use super::freshness::{self, Memory, Remembered};
 use super::index::{Index, Written};
 use super::name::{LOGS, Place, checkpoints_of, entries_of};
@@ -118,7 +119,8 @@ pub(crate) async fn load<M: Machine>(
     }
     let hint = checkpoints.iter().filter(|object| object.key.ends_with("/head"));
     let hint = hint.filter_map(|object| Place::from_checkpoint_key(M::NAME, &object.key)).map(|place| place.seq).max();
-    let mut loader = Loader::<M> { parts, fetched: HashMap::new(), links: Links::new(), unusable: HashSet::new() };
+    let (fetched, links, unusable) = (HashMap::new(), Links::new(), HashSet::new());
+    let mut loader = Loader::<M> { parts, fetched, links, unusable, machine: PhantomData };
     let first: Vec<Place> = listing.above(hint).chain(listing.highest()).collect();
     progress(0, first.len() as u64);
     loader.fetch(first).await?;
@@ -143,16 +145,19 @@ async fn refuse_hollow<M: Machine>(
     Err(LoadError::Refused(format!("{LOGS}{} has no entries though {beside}", M::NAME)))
 }
 
-struct Fetched<O> {
+/// An opened entry that waits for its turn. Its body stays as it was written: thousands may wait, and decoded they take
+/// several times the memory.
+struct Fetched {
     size_bytes: u64,
-    envelope: Envelope<O>,
+    body: Vec<u8>,
 }
 
 struct Loader<'a, M: Machine> {
     parts: &'a LogParts,
-    fetched: HashMap<Place, Fetched<M::Operation>>,
+    fetched: HashMap<Place, Fetched>,
     links: Links,
     unusable: HashSet<Hash>,
+    machine: PhantomData<M>,
 }
 
 impl<M: Machine> Loader<'_, M> {
@@ -212,7 +217,8 @@ impl<M: Machine> Loader<'_, M> {
             let fetched = self.fetched.remove(place).expect("an entry on the chain was opened");
             let hash = *chain.hashes.get(&place.seq).expect("an entry on the chain was followed");
             let written = Written { place: *place, hash, size_bytes: fetched.size_bytes };
-            index.apply(&written, fetched.envelope).map_err(|error| inconsistent(*place, &error))?;
+            let envelope = Envelope::decode(&fetched.body).map_err(|error| unreadable::<M>(*place, &error))?;
+            index.apply(&written, envelope).map_err(|error| inconsistent(*place, &error))?;
             if done % 1024 == 0 {
                 progress(done, total);
             }
@@ -236,10 +242,7 @@ impl<M: Machine> Loader<'_, M> {
 }
 
 /// Fetches and opens one entry; `None` for one that is gone or does not open.
-async fn fetch_one<M: Machine>(
-    parts: &LogParts,
-    place: Place,
-) -> Result<Option<(Link, Fetched<M::Operation>)>, LoadError> {
+async fn fetch_one<M: Machine>(parts: &LogParts, place: Place) -> Result<Option<(Link, Fetched)>, LoadError> {
     let key = place.entry_key(M::NAME);
     let object = match parts.store.get(&key, ENTRY_MAX as u64).await {
         Err(StoreError::NotFound | StoreError::TooLarge) => return Ok(None),
@@ -253,20 +256,23 @@ async fn fetch_one<M: Machine>(
             return Ok(None);
         }
     };
-    let envelope: Envelope<M::Operation> = Envelope::decode(&opened.body)
-        .map_err(|error: EntryError| LoadError::Refused(format!("the entry {key} can't be read: {error}")))?;
-    let own = envelope.commits.iter().flat_map(|commit| commit.operations());
-    let checkpoints = own.filter_map(|operation| match operation {
-        Operation::Own(OwnOperation::Checkpoint(checkpoint)) => Some(*checkpoint),
+    // Only the log's own operations decide about the chain; the machine's are read, and judged, when it is their turn.
+    let own = own_operations(&opened.body).map_err(|error| unreadable::<M>(place, &error))?;
+    let checkpoints = own.into_iter().filter_map(|operation| match operation {
+        OwnOperation::Checkpoint(checkpoint) => Some(checkpoint),
         _ => None,
     });
     let link = Link { hash: sha256(&object), prev: opened.prev, checkpoints: checkpoints.collect() };
-    Ok(Some((link, Fetched { size_bytes: object.len() as u64, envelope })))
+    Ok(Some((link, Fetched { size_bytes: object.len() as u64, body: opened.body })))
 }
 
 /// An entry's place as its seal knows it.
 pub(crate) fn position<M: Machine>(place: Place) -> EntryPosition {
     EntryPosition { log: M::NAME, seq: place.seq, epoch: place.term.epoch, writer: place.term.writer }
+}
+
+fn unreadable<M: Machine>(place: Place, error: &EntryError) -> LoadError {
+    LoadError::Refused(format!("the entry {} can't be read: {error}", place.entry_key(M::NAME)))
 }
 
 fn inconsistent(place: Place, error: &Inconsistent) -> LoadError {

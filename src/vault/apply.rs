@@ -4,7 +4,7 @@
 //! the same rules first, with answers made for people), so a refusal here means that the log was not written by this
 //! program's rules, and nothing after it can be trusted.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use super::{
     answers::Answer,
@@ -13,7 +13,7 @@ use super::{
     id::NodeId,
     index::Place,
     name::FileName,
-    node::{Content, File, Node, Standing, Version},
+    node::{Content, File, Node, Older, Standing, Version},
     operation::{OlderVersion, Operation},
     retired::Fate,
 };
@@ -30,7 +30,7 @@ impl Catalog {
             Operation::CreateFolder { id, parent, name } => self.create(stamp, *id, (*parent, name), Content::Folder),
             Operation::AddFile { id, parent, name, blob } => {
                 let current = self.fresh(stamp, blob)?;
-                self.create(stamp, *id, (*parent, name), Content::File(File { current, older: Arc::default() }))
+                self.create(stamp, *id, (*parent, name), Content::File(File { current, older: Older::default() }))
             }
             Operation::AddVersion { file, blob } => self.add_version(stamp, *file, blob),
             Operation::Rename { id, name } => self.put_at(stamp, *id, None, name),
@@ -184,7 +184,7 @@ impl Catalog {
             return Err(Inconsistent("the root never changes"));
         }
         (node.seq, node.index) = (stamp.seq, stamp.index);
-        self.put_node(node.id, Some(Box::new(node)));
+        self.put_node(node.id, Some(node));
         Ok(())
     }
 

@@ -81,8 +81,10 @@ impl fmt::Debug for Salts {
 }
 
 /// A media type, for example `image/png` or `text/plain; charset=utf-8`.
+///
+/// One pointer wide: the catalog keeps one text for all files of a type.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MediaType(Arc<str>);
+pub struct MediaType(Arc<Box<str>>);
 
 /// The text is no media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,12 +104,12 @@ impl MediaType {
         if [parsed.type_(), parsed.subtype()].iter().any(|part| *part == mime::STAR || *part == "") {
             return Err(InvalidMediaType);
         }
-        Ok(Self(parsed.as_ref().into()))
+        Ok(Self::accepted(parsed.as_ref()))
     }
 
     /// `application/octet-stream`: nothing is known about the content.
     pub fn unknown() -> Self {
-        Self(mime::APPLICATION_OCTET_STREAM.as_ref().into())
+        Self::accepted(mime::APPLICATION_OCTET_STREAM.as_ref())
     }
 
     /// The media type as text.
@@ -117,7 +119,7 @@ impl MediaType {
 
     /// A media type that this catalog already accepted.
     pub(super) fn accepted(text: &str) -> Self {
-        Self(text.into())
+        Self(Arc::new(text.into()))
     }
 }
 

@@ -80,7 +80,7 @@ impl Machine for Catalog {
         let mark = self.savepoints.pop().unwrap_or_default();
         for change in self.undo.drain(mark..).rev() {
             match change {
-                Change::Node(id, node) => _ = self.index.replace(id, node),
+                Change::Node(id, node) => _ = self.index.replace(id, node.map(|node| *node)),
                 Change::Blob(blob, fate) => _ = self.retired.replace(blob, fate),
                 Change::Answer(key, answer) => _ = self.answers.replace(key, answer),
                 Change::Marks(marks) => self.marks = marks,
@@ -113,9 +113,9 @@ impl Machine for Catalog {
 
 impl Catalog {
     /// Puts a node in the place of another; see [`Index::replace`] for what the caller **must** see to.
-    pub(super) fn put_node(&mut self, id: NodeId, node: Option<Box<Node>>) {
+    pub(super) fn put_node(&mut self, id: NodeId, node: Option<Node>) {
         let old = self.index.replace(id, node);
-        self.note(Change::Node(id, old));
+        self.note(Change::Node(id, old.map(Box::new)));
     }
 
     /// Sets the fate of a blob.

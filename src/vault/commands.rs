@@ -84,7 +84,7 @@ fn the_number_of_versions_has_a_limit() {
     let super::node::Content::File(content) = &mut node.content else { unreachable!() };
     let version = |tag: usize| super::node::Version { blob: fixture::blob(tag as u64, 1), created_ms: 1 };
     content.older = (2..MAX_VERSIONS).map(version).collect();
-    book.catalog.put_node(file, Some(Box::new(node)));
+    book.catalog.put_node(file, Some(node));
     let target = Target::Version { file, if_match: None };
     book.done(book.catalog.propose_content(target.clone(), fixture::blob(900_000, 1)));
     let refused = book.catalog.propose_content(target, fixture::blob(900_001, 1)).unwrap_err();

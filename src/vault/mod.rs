@@ -33,6 +33,7 @@ mod query;
 mod quota;
 mod retired;
 mod settings;
+mod short;
 mod snapshot;
 mod transfer;
 mod upkeep;

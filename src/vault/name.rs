@@ -7,11 +7,11 @@
 //! as it is: back slashes, trailing dots and blanks, `%2e`, names that Windows reserves. Whoever writes names into a
 //! file system, an archive or a header must make them fit there.
 
-use std::{cmp::Ordering, fmt};
+use std::{borrow::Cow, cmp::Ordering, fmt};
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::natural;
+use super::{natural, short::ShortText};
 
 /// Longest name, in bytes of UTF-8 after normalisation.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -21,7 +21,7 @@ const MAX_GIVEN_BYTES: usize = 4 * MAX_NAME_BYTES;
 
 /// A name that was parsed.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct FileName(Box<str>);
+pub struct FileName(ShortText);
 
 /// Why a name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +55,7 @@ impl FileName {
         if given.len() > MAX_GIVEN_BYTES {
             return Err(InvalidName::TooLong);
         }
-        let name: Box<str> = if is_nfc(given) { given.into() } else { given.nfc().collect::<String>().into() };
+        let name = if is_nfc(given) { Cow::Borrowed(given) } else { Cow::Owned(given.nfc().collect()) };
         if name.len() > MAX_NAME_BYTES {
             return Err(InvalidName::TooLong);
         }
@@ -74,12 +74,12 @@ impl FileName {
         if name.contains(is_direction) {
             return Err(InvalidName::Direction);
         }
-        Ok(Self(name))
+        Ok(Self::accepted(&name))
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The name with ` (number)` before its extension, cut where needed to stay within [`MAX_NAME_BYTES`].
@@ -87,26 +87,27 @@ impl FileName {
     /// A folder has no extension: pass `false` for it and the number comes last.
     #[must_use]
     pub fn numbered(&self, number: u32, has_extension: bool) -> Self {
-        let dot = self.0.rfind('.').filter(|dot| has_extension && *dot > 0);
-        let (stem, extension) = self.0.split_at(dot.unwrap_or(self.0.len()));
+        let name = self.as_str();
+        let dot = name.rfind('.').filter(|dot| has_extension && *dot > 0);
+        let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
         let suffix = format!(" ({number})");
         // A dot near the front of a long name marks no extension worth keeping whole.
         let extension = if extension.len() + suffix.len() < MAX_NAME_BYTES { extension } else { "" };
         let room = MAX_NAME_BYTES - suffix.len() - extension.len();
         let cut = (0..=room.min(stem.len())).rev().find(|at| stem.is_char_boundary(*at)).unwrap_or(0);
-        Self(format!("{}{suffix}{extension}", &stem[..cut]).into())
+        Self::accepted(&format!("{}{suffix}{extension}", &stem[..cut]))
     }
 
     /// A name that this catalog already accepted, read back from its own log: kept as it was, whatever the rules are now.
     pub(super) fn accepted(name: &str) -> Self {
-        Self(name.into())
+        Self(ShortText::new(name))
     }
 }
 
 impl Ord for FileName {
     /// Natural order.
     fn cmp(&self, other: &Self) -> Ordering {
-        natural::compare(&self.0, &other.0)
+        natural::compare(self.as_str(), other.as_str())
     }
 }
 
@@ -118,7 +119,7 @@ impl PartialOrd for FileName {
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

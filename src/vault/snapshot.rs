@@ -83,7 +83,7 @@ fn read_from(decoder: &mut Decoder<'_>) -> Result<Catalog, decode::Error> {
     for _ in 0..decoder.array()?.unwrap_or_default() {
         let node = Node::decode(decoder, &mut ())?;
         expect(has_room(&catalog, &node), "room for a node")?;
-        catalog.index.replace(node.id, Some(Box::new(node)));
+        catalog.index.replace(node.id, Some(node));
     }
     for (key, fate) in [(4, Fate::Purged), (5, Fate::Deleted)] {
         expect(decoder.u8()? == key, "key 4 or 5")?;

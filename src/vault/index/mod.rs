@@ -15,10 +15,7 @@
 
 mod order;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
@@ -99,7 +96,7 @@ impl Index {
             files: 0,
             media_types: HashSet::new(),
         };
-        index.replace(NodeId::ROOT, Some(Box::new(root())));
+        index.replace(NodeId::ROOT, Some(root()));
         index
     }
 
@@ -107,7 +104,7 @@ impl Index {
     ///
     /// The caller **must** see to it that `node.id == id`, that a live node's parent is a folder in the index without
     /// another live child of that name, and that a folder has no live children left when it goes.
-    pub(super) fn replace(&mut self, id: NodeId, node: Option<Box<Node>>) -> Option<Box<Node>> {
+    pub(super) fn replace(&mut self, id: NodeId, node: Option<Node>) -> Option<Node> {
         debug_assert!(node.as_ref().is_none_or(|node| node.id == id));
         let found = self.slot(id);
         if let Some(slot) = found {
@@ -125,7 +122,7 @@ impl Index {
             (None, found) => found.inspect(|slot| self.release(id, *slot)),
         };
         if let Some(slot) = slot {
-            self.account(slot, old.as_deref());
+            self.account(slot, old.as_ref());
         }
         old
     }
@@ -398,7 +395,7 @@ fn changed_uses(old: Option<&Node>, new: Option<&Node>) -> BTreeMap<BlobId, (i64
     let (old, new) = (old.and_then(Node::file), new.and_then(Node::file));
     let mut changes = BTreeMap::new();
     if let (Some(old), Some(new)) = (old, new)
-        && Arc::ptr_eq(&old.older, &new.older)
+        && old.older.is_same(&new.older)
         && old.current.id() == new.current.id()
     {
         return changes;

@@ -6,28 +6,37 @@ use std::cmp::Ordering;
 
 use super::{FileName, Node, NodeId};
 
-/// Where the nodes lie; a node keeps its slot for as long as it exists.
+/// Slots that lie together: some 300 KiB.
+const CHUNK: usize = 1024;
+
+/// Where the nodes lie; a node keeps its slot for as long as it exists. They lie in chunks that never move, without an
+/// allocation for each and without a copy of them all when there are more.
 #[derive(Default)]
-pub(in crate::vault) struct Slots(Vec<Option<Box<Node>>>);
+pub(in crate::vault) struct Slots(Vec<Vec<Option<Node>>>);
 
 impl Slots {
     pub(super) fn get(&self, slot: u32) -> Option<&Node> {
-        self.0.get(slot as usize)?.as_deref()
+        self.0.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)?.as_ref()
     }
 
-    pub(super) fn take(&mut self, slot: u32) -> Option<Box<Node>> {
-        self.0.get_mut(slot as usize)?.take()
+    pub(super) fn take(&mut self, slot: u32) -> Option<Node> {
+        self.0.get_mut(slot as usize / CHUNK)?.get_mut(slot as usize % CHUNK)?.take()
     }
 
     /// Fills a slot that [`Slots::grow`] made.
-    pub(super) fn put(&mut self, slot: u32, node: Box<Node>) {
-        self.0[slot as usize] = Some(node);
+    pub(super) fn put(&mut self, slot: u32, node: Node) {
+        self.0[slot as usize / CHUNK][slot as usize % CHUNK] = Some(node);
     }
 
     /// A new empty slot.
     pub(super) fn grow(&mut self) -> u32 {
-        self.0.push(None);
-        u32::try_from(self.0.len() - 1).expect("four billion nodes exceed any memory")
+        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK));
+        }
+        let before = (self.0.len() - 1) * CHUNK;
+        let chunk = self.0.last_mut().expect("a chunk was pushed where there was none with room");
+        chunk.push(None);
+        u32::try_from(before + chunk.len() - 1).expect("four billion nodes exceed any memory")
     }
 }
 
