@@ -8,7 +8,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use super::caller::Caller;
 use super::conditional::revision_of;
 use super::openapi::Tag;
-use super::problem::{Changing, Listing, Problem, Reading, Refused};
+use super::problem::{Changing, Code, Listing, Problem, Reading, Refused};
 use super::schema::{Done, NodeFound, NodePage};
 use super::text::{Cursor, EntityTags, GivenName, NodeRef, given};
 use crate::vault::{FileName, NodePatch, PageRequest, Sort, SortKey};
@@ -132,12 +132,23 @@ impl Nodes {
         sort: Query<Option<Order>>,
         /// The `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// Instead of a cursor: how many nodes come before this page, in this order and at this moment.
+        offset: Query<Option<u32>>,
         /// Most nodes of this page.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<NodePage>, Refused<Listing>> {
-        let sort = sort.0.unwrap_or(Order::Name).into();
-        Ok(Json(caller.vault().children(id.0.0, sort, &page(cursor.0, limit.0))?.into()))
+        let (sort, request) = (sort.0.unwrap_or(Order::Name).into(), page(cursor.0, limit.0));
+        let found = match (offset.0, &request.cursor) {
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(Code::InvalidRequest)
+                    .with_detail("A page begins at a cursor or at an offset.")
+                    .into());
+            }
+            (Some(offset), None) => caller.vault().children_at(id.0.0, sort, offset as usize, request.limit)?,
+            (None, _) => caller.vault().children(id.0.0, sort, &request)?,
+        };
+        Ok(Json(found.into()))
     }
 }
 

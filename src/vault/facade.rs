@@ -97,6 +97,20 @@ impl Vault {
         self.ask(|catalog| catalog.children_page(folder, sort, request))
     }
 
+    /// The page of what a folder holds that begins at a place of the order, counted from 0; past the end it is empty.
+    ///
+    /// # Errors
+    /// As [`Vault::children`].
+    pub fn children_at(
+        &self,
+        folder: NodeId,
+        sort: Sort,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Page<NodeView>, VaultError> {
+        self.ask(|catalog| catalog.children_at(folder, sort, offset, limit))
+    }
+
     /// A page of the starred nodes that are not in the trash.
     ///
     /// # Errors

@@ -134,6 +134,30 @@ impl Sort {
     }
 }
 
+/// The page of a list, sorted by `sort.key`, that begins at a place, and the cursor after it: what a scroll bar asks for.
+///
+/// A place is where a node stands at this moment; only a cursor walks a list that changes without a gap.
+pub(super) fn slice_at<'a>(
+    index: &'a Index,
+    list: &Ordered,
+    sort: Sort,
+    offset: usize,
+    limit: usize,
+) -> (Vec<&'a Node>, Option<String>) {
+    let (all, folders) = (list.slots(), list.folders(index.slots()));
+    let place = |at: usize| match (sort.descending, at < folders) {
+        (false, _) => at,
+        (true, true) => folders - 1 - at,
+        (true, false) => all.len() - 1 - (at - folders),
+    };
+    let end = offset.saturating_add(limit).min(all.len());
+    let slots: Vec<u32> = (offset..end).map(|at| all[place(at)]).collect();
+    let found: Vec<&Node> = index.nodes(&slots).collect();
+    let last = found.last().filter(|_| end < all.len());
+    let next = last.map(|last| Cursor::after(sort.listing(), last, sort.key.number(last), sort.key.text(last)));
+    (found, next)
+}
+
 /// One page of a list that is sorted by `sort.key`, and the cursor after it.
 pub(super) fn slice<'a>(
     index: &'a Index,
@@ -220,6 +244,30 @@ mod tests {
             match next {
                 Some(next) => cursor = Some(next),
                 None => return ids,
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_leads_into_every_order_and_the_cursor_goes_on_from_there() {
+        let book = book();
+        let index = &book.catalog.index;
+        for sort in SORTS {
+            let whole = all(&book, sort, MAX_PAGE);
+            let parsed = sort.parse::<Sort>().unwrap();
+            for offset in [0, 1, 9, 10, 11, whole.len() - 1, whole.len(), usize::MAX] {
+                let (found, next) = index
+                    .children_by(NodeId::ROOT, parsed.key, |list| {
+                        Ok::<_, VaultError>(slice_at(index, list, parsed, offset, 3))
+                    })
+                    .unwrap();
+                let expected: Vec<NodeId> = whole.iter().copied().skip(offset).take(3).collect();
+                assert_eq!(found.iter().map(|node| node.id).collect::<Vec<_>>(), expected, "{sort} from {offset}");
+                assert_eq!(next.is_some(), offset < whole.len().saturating_sub(3), "{sort} from {offset}");
+                if let Some(next) = next {
+                    let (rest, _) = page(&book, sort, Some(&next), MAX_PAGE);
+                    assert_eq!(rest.iter().map(|node| node.id).collect::<Vec<_>>(), whole[offset + 3..], "{sort}");
+                }
             }
         }
     }

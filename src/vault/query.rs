@@ -42,6 +42,25 @@ impl Catalog {
         self.index.children_by(folder, sort.key, |list| self.page_of(list, sort, request))
     }
 
+    /// The page of what a folder holds that begins at a place of the order.
+    pub(super) fn children_at(
+        &self,
+        folder: NodeId,
+        sort: Sort,
+        offset: usize,
+        limit: usize,
+    ) -> Result<Page<NodeView>, VaultError> {
+        let limit = PageRequest { cursor: None, limit }.limit()?;
+        if !self.visible(folder)?.is_folder() {
+            return Err(VaultError::NotAFolder);
+        }
+        self.index.children_by(folder, sort.key, |list| {
+            let (nodes, next) = page::slice_at(&self.index, list, sort, offset, limit);
+            let items = nodes.into_iter().map(|node| self.view_of(node)).collect();
+            Ok(Page { items, next, total: list.slots().len() as u64 })
+        })
+    }
+
     /// A page of the starred nodes that are not in the trash.
     pub(super) fn starred_page(&self, sort: Sort, request: &PageRequest) -> Result<Page<NodeView>, VaultError> {
         let is_live = |node: &Node| self.index.place(node) == Place::Live;

@@ -35,6 +35,9 @@ const WRONG: &[Wrong] = &[
     (Method::TRACE, "/session", None, 405, "METHOD_NOT_ALLOWED"),
     (Method::GET, "/nodes/root/children?limit=0", None, 400, "INVALID_REQUEST"),
     (Method::GET, "/nodes/root/children?limit=1001", None, 400, "INVALID_REQUEST"),
+    (Method::GET, "/nodes/root/children?offset=-1", None, 400, "INVALID_REQUEST"),
+    (Method::GET, "/nodes/root/children?offset=4294967296", None, 400, "INVALID_REQUEST"),
+    (Method::GET, "/nodes/root/children?offset=0&cursor=AAAA", None, 400, "INVALID_REQUEST"),
     (Method::GET, "/nodes/root/children?limit=-1", None, 400, "INVALID_REQUEST"),
     (Method::GET, "/nodes/root/children?limit=99999999999999999999", None, 400, "INVALID_REQUEST"),
     (Method::GET, "/nodes/root/children?limit=1e3", None, 400, "INVALID_REQUEST"),
@@ -226,7 +229,8 @@ async fn every_answer_carries_the_security_headers_and_its_own_request_id() {
             assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
             assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
             assert_eq!(header("x-frame-options"), "DENY", "{path}");
-            assert_eq!(header("cache-control"), "no-store", "{path}");
+            let kept = if path == "/" { "no-cache" } else { "no-store" };
+            assert_eq!(header("cache-control"), kept, "{path}");
             assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
             assert!(header("x-robots-tag").contains("noindex"), "{path}");
             assert_eq!(header("access-control-allow-origin"), "", "{path}");

@@ -80,6 +80,8 @@ async fn a_list_comes_in_pages_and_orders() {
         path = format!("/nodes/root/children?limit=2&cursor={next}");
     }
     assert_eq!(seen, ["z", "f1", "f2", "f9", "f10", "f33"]);
+    assert_eq!(names(&login, "/nodes/root/children?offset=2&limit=2&sort=-size").await, ["f10", "f9"]);
+    assert_eq!(names(&login, "/nodes/root/children?offset=6").await, [""; 0]);
     let other_order = login.get("/nodes/root/children?limit=2").await["next"].as_str().unwrap().to_owned();
     let path = format!("/nodes/root/children?sort=-name&cursor={other_order}");
     let refused = login.request(Method::GET, &path).send().await.unwrap();

@@ -2869,6 +2869,8 @@ export interface operations {
                 sort?: components["schemas"]["NodeOrder"];
                 /** @description The `next` of the page before. */
                 cursor?: string;
+                /** @description Instead of a cursor: how many nodes come before this page, in this order and at this moment. */
+                offset?: number;
                 /** @description Most nodes of this page. */
                 limit?: number;
             };
