@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::program::{built, cargo, program, root};
 use crate::redis::{self, Redis};
+use crate::web;
 
 const DEFAULT_PORT: u16 = 8080;
 
@@ -74,6 +75,10 @@ impl Run {
     }
 
     fn build(&self) -> Result<PathBuf, String> {
+        say("Building the app");
+        if let Some(reason) = web::build()? {
+            say(&format!("Going on without the app: {reason}"));
+        }
         say("Building Coffer (the first time takes some minutes)");
         let profile = if self.debug { "dev" } else { "release" };
         cargo(["build", "--locked", "--bin", "coffer", "--profile", profile]).run()?;

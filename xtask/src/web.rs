@@ -36,6 +36,18 @@ pub(crate) fn steps(adapt: impl Fn(Program) -> Program) -> Vec<Step> {
     steps
 }
 
+/// Builds the app into `web/dist/app`, from where the program takes it; the answer is why that can't be done.
+pub(crate) fn build() -> Result<Option<&'static str>, String> {
+    if let Some(reason) = without_node() {
+        return Ok(Some(reason));
+    }
+    if !has_packages() {
+        npm(["ci", "--no-progress"]).run()?;
+    }
+    npm(["run", "--silent", "build"]).run()?;
+    Ok(None)
+}
+
 /// Why some of it is not done.
 pub(crate) fn skipped() -> Option<&'static str> {
     let without_chromium = "web: tests in Chromium: it is not installed (Debian, Ubuntu: apt install chromium)";
