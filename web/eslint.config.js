@@ -1,4 +1,5 @@
 import eslint from "@eslint/js";
+import svelte from "eslint-plugin-svelte";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
@@ -6,6 +7,11 @@ const noDefaultExport = {
   selector: "ExportDefaultDeclaration",
   message: "Export by name: one name for one thing.",
 };
+
+/** Keeps the files of a floor from importing the floors above it. */
+function layer(files, above, message) {
+  return { files: [files], rules: { "no-restricted-imports": ["error", { patterns: [{ regex: `/(${above})/`, message }] }] } };
+}
 
 export default defineConfig(
   globalIgnores(["dist", "src/api/schema.ts"]),
@@ -23,6 +29,27 @@ export default defineConfig(
       "@typescript-eslint/switch-exhaustiveness-check": "error",
     },
   },
+  {
+    // The compiler and svelte-check judge components by their types; the parser here sees other components as unknown.
+    files: ["**/*.svelte"],
+    extends: [eslint.configs.recommended, tseslint.configs.strict, svelte.configs.recommended],
+    languageOptions: { parserOptions: { parser: tseslint.parser, extraFileExtensions: [".svelte"] } },
+    rules: {
+      "max-lines": ["error", 500],
+      eqeqeq: "error",
+      // TypeScript knows the browser's names better.
+      "no-undef": "off",
+      "svelte/no-at-html-tags": "error",
+      // Addresses are made by the app's own routes.
+      "svelte/no-navigation-without-resolve": "off",
+    },
+  },
+  {
+    files: ["**/*.svelte.ts"],
+    rules: { "svelte/prefer-svelte-reactivity": "off" },
+  },
+  layer("src/state/**", "parts|views", "state knows no component."),
+  layer("src/parts/**", "views", "parts know no view."),
   {
     files: ["src/crypto/**"],
     rules: {

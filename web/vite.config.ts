@@ -1,17 +1,19 @@
-/** The library's entry points, each a module of its own: the app imports them, and so do the tests in the browser. */
+/** The app: one page, its files named by their content under `assets/`, compressed once. */
 
+import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 
+import { compressed } from "./build/compressed.ts";
+
 export default defineConfig({
-  base: "./",
+  plugins: [svelte(), compressed()],
   worker: { format: "es" },
   build: {
     target: "es2023",
-    modulePreload: false,
-    rolldownOptions: {
-      input: { crypto: "src/crypto/index.ts", transfer: "src/transfer/index.ts" },
-      preserveEntrySignatures: "strict",
-      output: { entryFileNames: "[name].js" },
-    },
+    outDir: "dist/app",
+    // Nothing may become a data: address, which the policy forbids.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rolldownOptions: { input: "index.html" },
   },
 });

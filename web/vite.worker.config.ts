@@ -2,9 +2,14 @@
 
 import { defineConfig } from "vite";
 
+import { compressed } from "./build/compressed.ts";
+
 export default defineConfig({
+  publicDir: false,
+  plugins: [compressed()],
   build: {
     target: "es2023",
+    outDir: "dist/app",
     emptyOutDir: false,
     rolldownOptions: {
       input: { sw: "src/worker/main.ts" },

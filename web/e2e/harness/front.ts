@@ -1,5 +1,6 @@
 /**
- * The vault's origin: the built library under the policy that the app's pages have, everything else from the vault.
+ * The vault's origin. Tests of the library get it in a page without a view, under a policy like the app's; tests of the app
+ * get all of it from the vault itself.
  */
 
 import { once } from "node:events";
@@ -8,7 +9,11 @@ import { Agent, type IncomingMessage, type Server, type ServerResponse, createSe
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 
-const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
+const LIBRARY = fileURLToPath(new URL("../../dist/library/", import.meta.url));
+const APP = fileURLToPath(new URL("../../dist/app/", import.meta.url));
+
+/** What stands at the origin. */
+export type Shown = "library" | "app";
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Coffer</title>
 <input type="file" id="file" multiple><script type="module" src="/page.js"></script>`;
@@ -23,14 +28,16 @@ export class Front {
   readonly #agent = new Agent({ keepAlive: true });
   #vault = 0;
   #store = "";
+  readonly #shown: Shown;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, shown: Shown) {
     this.#server = server;
+    this.#shown = shown;
   }
 
-  static async start(): Promise<Front> {
+  static async start(shown: Shown): Promise<Front> {
     const server = createServer();
-    const front = new Front(server);
+    const front = new Front(server, shown);
     server.on("request", (incoming, outgoing) => { void front.#serve(incoming, outgoing); });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -55,15 +62,17 @@ export class Front {
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const { pathname } = new URL(incoming.url ?? "", this.origin);
-    if (pathname === "/") this.#send(outgoing, "text/html; charset=utf-8", PAGE);
+    if (this.#shown === "app") this.#forward(incoming, outgoing);
+    else if (pathname === "/") this.#send(outgoing, "text/html; charset=utf-8", PAGE);
     else if (pathname === "/page.js") this.#send(outgoing, "text/javascript", SCRIPT);
-    else if (/^\/(assets\/)?[\w.-]+\.js$/.test(pathname)) await this.#file(pathname, outgoing);
+    else if (pathname === "/sw.js") await this.#file(APP + "sw.js", outgoing);
+    else if (/^\/(assets\/)?[\w.-]+\.js$/.test(pathname)) await this.#file(LIBRARY + pathname.slice(1), outgoing);
     else this.#forward(incoming, outgoing);
   }
 
-  async #file(pathname: string, outgoing: ServerResponse): Promise<void> {
+  async #file(path: string, outgoing: ServerResponse): Promise<void> {
     try {
-      this.#send(outgoing, "text/javascript", await readFile(DIST + pathname.slice(1)));
+      this.#send(outgoing, "text/javascript", await readFile(path));
     } catch {
       outgoing.writeHead(404).end();
     }

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 import { Counter } from "./counter.ts";
 import { Faults } from "./faults.ts";
-import { Front } from "./front.ts";
+import { Front, type Shown } from "./front.ts";
 import { Program, freePort } from "./process.ts";
 
 const PROGRAM = process.env.COFFER_BIN ?? fileURLToPath(new URL("../../../target/debug/coffer", import.meta.url));
@@ -46,9 +46,9 @@ export class TestVault {
   }
 
   /** A new vault, ready to log in. With `isWatched` false browsers reach the bucket itself, without the proxy between. */
-  static async start(more: Record<string, string> = {}, isWatched = true): Promise<TestVault> {
+  static async start(more: Record<string, string> = {}, isWatched = true, shown: Shown = "library"): Promise<TestVault> {
     const folder = await mkdtemp(join(tmpdir(), "coffer-browser-"));
-    const front = await Front.start();
+    const front = await Front.start(shown);
     const keys = { S3_ACCESS_KEY_ID: "browser-access-key", S3_SECRET_ACCESS_KEY: randomBytes(30).toString("base64") };
     const [storePort, vaultPort] = [await freePort(), await freePort()];
     const redis = startRedis(folder);

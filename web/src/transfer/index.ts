@@ -4,7 +4,8 @@ export { type Api, Problem, type Schema, connect, currentSession, done, logIn, l
 export { type Unfinished } from "./drafts.ts";
 export { Failure, type Reason, type Remedy } from "./failure.ts";
 export { type Notice, type Outcome, type Snapshot, type State } from "./job.ts";
-export { type Abilities, SMALL_FILE, type Way, abilities, pickTarget, saveBlob, wayFor } from "./ladder.ts";
+export { type Abilities, SMALL_FILE, type Way, abilities, pickTarget, saveBlob, streamUrl, wayFor } from "./ladder.ts";
+export { busyUploads } from "./lock.ts";
 export { forgetKeys, startStreamer } from "./streamer.ts";
 export { type Wanted, Transfers } from "./transfers.ts";
 export { type Target } from "./upload.ts";

@@ -96,7 +96,7 @@ export class Upload implements Work {
       const fresh = this.#id === undefined ? await this.#begin(signal) : undefined;
       const id = (this.#id ??= fresh?.id ?? "");
       try {
-        return { node: await alone(`coffer-upload-${id}`, () => this.#advance(id, fresh, signal, report)) };
+        return { node: await alone(id, () => this.#advance(id, fresh, signal, report)) };
       } catch (error) {
         if (!(error instanceof Unusable)) throw error;
         if (beginnings >= MOST_BEGINNINGS) throw neverSettles(error.isOtherFile);
