@@ -123,6 +123,7 @@ impl Nodes {
     }
 
     /// List a folder
+    #[expect(clippy::too_many_arguments, reason = "each argument is a parameter of the description")]
     #[oai(path = "/:id/children", method = "get", operation_id = "list_children")]
     async fn children(
         &self,
