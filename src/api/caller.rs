@@ -71,7 +71,14 @@ impl Caller {
     pub async fn of(request: &request::Parts, context: &Context) -> Result<Self, Problem> {
         let context = context.clone();
         let floors = context.coffer.floors()?;
-        let (token, transport) = token(&request.headers, cookie_name(&context.coffer.http.public_url))?;
+        let shown = token(&request.headers, cookie_name(&context.coffer.http.public_url));
+        let (token, transport) = match shown {
+            Ok(shown) => shown,
+            Err(problem) => {
+                floors.sessions.count_stranger(&client_info(&context)).await?;
+                return Err(problem);
+            }
+        };
         if transport == Transport::Cookie && !request.method.is_safe() && request.method != Method::OPTIONS {
             same_origin(&request.headers, &context.coffer.http.public_url)?;
         }
@@ -92,6 +99,7 @@ pub fn client_info(context: &Context) -> ClientInfo {
         user_agent: Some(context.user_agent.clone()),
         language: Some(context.language.clone()),
         proof: context.proof.clone(),
+        meter: context.meter.clone(),
     }
 }
 

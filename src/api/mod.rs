@@ -13,6 +13,7 @@ pub mod client;
 pub mod problem;
 mod refused;
 pub mod policy;
+pub mod quota;
 pub mod caller;
 pub mod text;
 pub mod schema;
@@ -39,7 +40,7 @@ use poem::{EndpointExt, Route};
 
 use crate::config::HttpConfig;
 use crate::owner::Owner;
-use crate::session::{Sessions, ShownProof};
+use crate::session::{Meter, Sessions, ShownProof};
 use crate::vault::Vault;
 use health::Health;
 use policy::Policy;
@@ -111,6 +112,8 @@ pub struct Context {
     pub language: String,
     /// The proof of possession that the request shows.
     pub proof: Option<ShownProof>,
+    /// What it counts as, and what that left of the quota.
+    pub meter: Meter,
 }
 
 impl Context {

@@ -7,6 +7,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registr
 use poem_openapi::types::Type;
 
 use super::problem::{Body, PROBLEM_JSON, Problem};
+use super::quota;
 
 /// Which problems the answers of an operation may be; the description promises exactly these statuses.
 pub trait Statuses: Send + Sync + 'static {
@@ -30,21 +31,21 @@ statuses! {
     /// Logging in.
     LoggingIn = [401, 403, 415, 429];
     /// Operations that change nothing.
-    Reading = [401, 404];
+    Reading = [401, 404, 429];
     /// Operations that list what one node holds, which not every node can.
-    Listing = [401, 404, 409];
+    Listing = [401, 404, 409, 429];
     /// Downloads.
-    Downloading = [401, 404, 409, 412, 416, 502];
+    Downloading = [401, 404, 409, 412, 416, 429, 502];
     /// Downloads by ticket.
-    Redeeming = [404, 409, 412, 416, 502];
+    Redeeming = [404, 409, 412, 416, 429, 502];
     /// Operations that give out a key or a URL.
-    Granting = [401, 403, 404, 409, 415, 502];
+    Granting = [401, 403, 404, 409, 415, 429, 502];
     /// Operations that change something.
-    Changing = [401, 403, 404, 409, 412, 415];
+    Changing = [401, 403, 404, 409, 412, 415, 429];
     /// Looking at an upload.
-    Continuing = [401, 404, 410];
+    Continuing = [401, 404, 410, 429];
     /// Operations on uploads that change something.
-    Uploading = [401, 403, 404, 409, 410, 412, 415, 422];
+    Uploading = [401, 403, 404, 409, 410, 412, 415, 422, 429];
 }
 
 /// A [`Problem`] of an operation that promises the statuses of `S`.
@@ -75,7 +76,7 @@ impl<S: Statuses> ApiResponse for Refused<S> {
             status: Some(status),
             status_range: None,
             content: vec![MetaMediaType { content_type: PROBLEM_JSON, schema: Body::schema_ref() }],
-            headers: vec![],
+            headers: if status == 429 { quota::headers() } else { vec![] },
         });
         MetaResponses { responses: responses.collect() }
     }

@@ -21,11 +21,11 @@ use poem::endpoint::BoxEndpoint;
 use poem::web::{LocalAddr, RemoteAddr};
 use tracing::Instrument;
 
-use super::caller::Caller;
-use super::policy::{self, Policy};
+use super::caller::{Caller, client_info};
+use super::policy::{self, Access, Policy};
 use super::problem::{self, Code, Problem};
 use super::stall::PacedBody;
-use super::{Coffer, Context, PREFIX, client, headers};
+use super::{Coffer, Context, PREFIX, client, headers, quota};
 use crate::store::embedded::Front;
 
 /// What answers are made of.
@@ -121,6 +121,7 @@ impl Root {
         let (mut parts, body) = request.into_parts();
         super::alias(&mut parts.uri);
         let address = client::address(peer, &parts.headers, &self.coffer.http.trusted_proxies);
+        let policy = policy::of(&parts.method, parts.uri.path());
         let context = Context {
             coffer: self.coffer.clone(),
             request_id: request_id.to_owned(),
@@ -128,8 +129,10 @@ impl Root {
             user_agent: client::user_agent(&parts.headers),
             language: client::language(&parts.headers),
             proof: client::proof(&parts.headers, &parts.method, &self.coffer.http.public_url, parts.uri.path()),
-            policy: policy::of(&parts.method, parts.uri.path()),
+            policy,
+            meter: quota::meter(policy),
         };
+        let meter = context.meter.clone();
         let proves = context.proof.is_some();
         let mut route =
             context.policy.map_or_else(|| "-".to_owned(), |row| pattern_of(&format!("{PREFIX}{}", row.path)));
@@ -142,6 +145,7 @@ impl Root {
         if proves || response.status() == StatusCode::UNAUTHORIZED {
             self.give_nonce(response.headers_mut());
         }
+        quota::tell(response.headers_mut(), meter.quota());
         (response.map(|body| body.map_err(Into::into).boxed_unsync()), route)
     }
 
@@ -154,6 +158,9 @@ impl Root {
         context: Context,
         route: &mut String,
     ) -> Result<poem::Response, Problem> {
+        if context.policy.is_some_and(|policy| policy.access == Access::Open) && context.meter.counts() {
+            context.coffer.floors()?.sessions.count_stranger(&client_info(&context)).await?;
+        }
         if context.policy.is_some_and(Policy::needs_session) {
             let caller = Caller::of(&parts, &context).await?;
             parts.extensions.insert(caller);

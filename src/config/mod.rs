@@ -22,8 +22,8 @@ pub use report::{Finding, Report, Severity};
 pub use rules::{EXAMPLE_ENV_FILE, check_password, is_loopback};
 pub use secret::{RootSecret, Secret};
 pub use settings::{
-    Config, Endpoint, HttpConfig, LogConfig, OwnerConfig, Password, RedisConfig, SessionConfig, StoreConfig,
-    StoreServerConfig, TelemetryConfig, VaultConfig,
+    Config, Endpoint, HttpConfig, LogConfig, OwnerConfig, Password, QuotaConfig, RedisConfig, SessionConfig,
+    StoreConfig, StoreServerConfig, TelemetryConfig, VaultConfig,
 };
 
 /// Reads the settings out of `vars`, normally [`std::env::vars_os`], and checks them all.

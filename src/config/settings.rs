@@ -68,8 +68,27 @@ pub struct SessionConfig {
     pub login_limit: u32,
     /// `LOGIN_WINDOW_SECS`: the window of `login_limit`.
     pub login_window_secs: u64,
+    /// How many requests are answered.
+    pub quotas: QuotaConfig,
     /// Whether cookies are `Secure` with the `__Host-` prefix: `PUBLIC_URL` is https.
     pub secure_cookie: bool,
+}
+
+/// How many requests are answered, by who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct QuotaConfig {
+    /// `OWNER_REQUESTS`: of one session.
+    pub owner_requests: u32,
+    /// `OWNER_UPLOADS`: of one session, those that bring content.
+    pub owner_uploads: u32,
+    /// `STRANGER_REQUESTS`: of one network without a session.
+    pub stranger_requests: u32,
+    /// `STRANGER_UPLOADS`: of one network without a session, those that bring content.
+    pub stranger_uploads: u32,
+    /// `REQUEST_WINDOW_SECS`: the window of requests.
+    pub request_window_secs: u64,
+    /// `UPLOAD_WINDOW_SECS`: the window of uploads.
+    pub upload_window_secs: u64,
 }
 
 /// Where the bucket is.

@@ -124,6 +124,18 @@ fn each_bad_setting_has_its_own_finding() {
 }
 
 #[test]
+fn strangers_with_more_than_the_owner_are_a_warning() {
+    for (name, value) in [("STRANGER_REQUESTS", "10001"), ("STRANGER_UPLOADS", "20001"), ("OWNER_REQUESTS", "99")] {
+        let (config, report) = check(&[(name, value)]);
+        assert!(config.is_some());
+        assert_eq!(report.findings.len(), 1, "{report}");
+        assert!(report.findings[0].reason.contains("more than the owner"), "{report}");
+    }
+    let (_, report) = check(&[("STRANGER_REQUESTS", "10000"), ("STRANGER_UPLOADS", "20000")]);
+    assert!(report.findings.is_empty(), "{report}");
+}
+
+#[test]
 fn all_bad_settings_are_reported_at_once() {
     let mut changes: Vec<(&str, &str)> = Vec::new();
     let mut expected = Vec::new();
@@ -139,6 +151,12 @@ fn all_bad_settings_are_reported_at_once() {
         ("RETENTION_DAYS", "-1"),
         ("LOGIN_LIMIT", "many"),
         ("LOGIN_WINDOW_SECS", "9"),
+        ("OWNER_REQUESTS", "9"),
+        ("OWNER_UPLOADS", "0"),
+        ("STRANGER_REQUESTS", "0"),
+        ("STRANGER_UPLOADS", "10000001"),
+        ("REQUEST_WINDOW_SECS", "9"),
+        ("UPLOAD_WINDOW_SECS", "86401"),
         ("CONCURRENT_UPLOADS", "0"),
         ("HEADER_TIMEOUT_SECS", "121"),
         ("REQUEST_TIMEOUT_SECS", "0"),
@@ -157,7 +175,7 @@ fn all_bad_settings_are_reported_at_once() {
         // The lease is out of bounds here too, so its length can't be held against the timeout of Redis.
         assert!(found || variable == "REDIS_TIMEOUT_MS" || variable == "SESSION_IDLE_DAYS", "{variable}: {report}");
     }
-    assert!(report.findings.len() >= 38, "{} findings: {report}", report.findings.len());
+    assert!(report.findings.len() >= 44, "{} findings: {report}", report.findings.len());
 }
 
 #[test]

@@ -131,10 +131,12 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Meter;
 
     fn fingerprint(agent: &str, language: Option<&str>) -> [u8; 32] {
         let (address, user_agent) = ([192, 0, 2, 1].into(), Some(agent.to_owned()));
-        ClientInfo { address, user_agent, language: language.map(str::to_owned), proof: None }.fingerprint()
+        ClientInfo { address, user_agent, language: language.map(str::to_owned), proof: None, meter: Meter::default() }
+            .fingerprint()
     }
 
     #[test]

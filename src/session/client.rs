@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::proof::ShownProof;
+use super::quota::Meter;
 
 /// Bytes of a User-Agent that are looked at.
 const MAX_USER_AGENT_BYTES: usize = 512;
@@ -45,6 +46,8 @@ pub struct ClientInfo {
     pub language: Option<String>,
     /// The proof of possession that the request shows.
     pub proof: Option<ShownProof>,
+    /// What its request counts as.
+    pub meter: Meter,
 }
 
 impl ClientInfo {
@@ -79,7 +82,7 @@ mod tests {
 
     fn client(agent: Option<&str>) -> ClientInfo {
         let user_agent = agent.map(str::to_owned);
-        ClientInfo { address: [192, 0, 2, 1].into(), user_agent, language: None, proof: None }
+        ClientInfo { address: [192, 0, 2, 1].into(), user_agent, language: None, proof: None, meter: Meter::default() }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod client;
 mod limit;
 mod nonce;
 mod proof;
+mod quota;
 mod record;
 mod signal;
 mod ticket;
@@ -33,11 +34,13 @@ use crate::state::{State, StateError, Table};
 pub use client::ClientInfo;
 pub use nonce::NONCE_WINDOW_MS;
 pub use proof::{MAX_PROOF_BYTES, MAX_PROOF_NAME_BYTES, PROOF_SKEW_SECS, ShownProof, Thumbprint};
+pub use quota::{Counted, Meter, Quota};
 pub use record::{Binding, SessionView, Transport};
 pub use ticket::{HeldTicket, NewTicket, Redeemed, TICKET_LIFE_MS, Ticket};
 
 use limit::LoginLimit;
 use nonce::Nonces;
+use quota::Quotas;
 use record::{Record, Standing};
 use signal::{Signal, Signals};
 use token::{Tokens, Verdict};
@@ -60,10 +63,10 @@ pub enum SessionError {
     /// Address and password are not the owner's; which of them is not said.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
-    /// Too many logins were tried.
-    #[error("too many logins were tried")]
+    /// Too many logins, or requests, were tried.
+    #[error("too much was tried")]
     RateLimited {
-        /// When the next one may be tried; at least 1.
+        /// When the next try may be made; at least 1.
         retry_after_secs: u64,
     },
     /// Too many passwords are being checked at this moment.
@@ -178,6 +181,7 @@ struct Inner {
     tokens: Tokens,
     limit: LoginLimit,
     nonces: Nonces,
+    quotas: Quotas,
     signals: Signals,
     credential: [u8; 32],
     ttl_ms: u64,
@@ -195,6 +199,7 @@ impl Sessions {
             signals: Signals::new(config.max_sessions),
             limit: LoginLimit::new(state.clone(), config),
             nonces: Nonces::new(config.jwt_secrets.first().expect("the settings hold at least one secret")),
+            quotas: Quotas::new(state.clone(), config),
             state,
             credential: credential_digest,
             ttl_ms: config.ttl_secs.saturating_mul(1_000),
@@ -234,19 +239,30 @@ impl Sessions {
         Ok(NewSession { token, expires_at_ms: record.expires_ms, session: record.view(id) })
     }
 
-    /// The living session that a token names, and a note of its use.
+    /// Counts a request that shows no session.
     ///
     /// # Errors
-    /// [`SessionError::InvalidToken`], [`SessionError::TokenExpired`], [`SessionError::RedisUnavailable`];
-    /// [`SessionError::ProofWanted`] and [`SessionError::InvalidProof`] for a session that is bound to a key, and
-    /// [`SessionError::Suspicious`].
+    /// [`SessionError::RateLimited`], [`SessionError::RedisUnavailable`].
+    pub async fn count_stranger(&self, client: &ClientInfo) -> Result<(), SessionError> {
+        self.0.quotas.count(&client.meter, client.address, self.0.clock.now_ms()).await
+    }
+
+    /// The living session that a token names, and a note of its use. The request is counted by the client's meter.
+    ///
+    /// # Errors
+    /// [`SessionError::InvalidToken`], [`SessionError::TokenExpired`], [`SessionError::RateLimited`],
+    /// [`SessionError::RedisUnavailable`]; [`SessionError::ProofWanted`] and [`SessionError::InvalidProof`] for a session
+    /// that is bound to a key, and [`SessionError::Suspicious`].
     pub async fn authenticate(&self, token: &str, client: &ClientInfo, epoch: u64) -> Result<Session, SessionError> {
         let inner = &self.0;
         let now_ms = inner.clock.now_ms();
         let secret = match inner.tokens.verify(token, now_ms) {
             Verdict::Valid(secret) => secret,
-            Verdict::Expired => return Err(SessionError::TokenExpired),
-            Verdict::Invalid => return Err(SessionError::InvalidToken),
+            verdict => {
+                self.count_stranger(client).await?;
+                let expired = matches!(verdict, Verdict::Expired);
+                return Err(if expired { SessionError::TokenExpired } else { SessionError::InvalidToken });
+            }
         };
         self.living(SessionId::of(&secret), Some(token), client, epoch).await
     }
@@ -264,14 +280,10 @@ impl Sessions {
         let now_ms = inner.clock.now_ms();
         // Before the record is read: a session that is revoked after that finds this signal and gives it.
         let signal = inner.signals.of(id);
-        let field = id.hex();
-        let found = match inner.table.get(&field).await {
-            Ok(Some(found)) => found,
-            Ok(None) | Err(StateError::Corrupt) => {
-                inner.signals.give(id);
-                return Err(SessionError::InvalidToken);
-            }
-            Err(StateError::Unavailable) => return Err(SessionError::RedisUnavailable),
+        let found = inner.quotas.find(&inner.table, id, &client.meter, client.address, now_ms).await?;
+        let Some(found) = found else {
+            inner.signals.give(id);
+            return Err(SessionError::InvalidToken);
         };
         let standing = Record::decode(&found.value).map(|record| {
             let standing = record.standing(now_ms, &inner.credential, epoch);
@@ -292,7 +304,7 @@ impl Sessions {
             let fingerprint = if token.is_some() { client.fingerprint() } else { record.fingerprint };
             record.touch(now_ms, client.address, fingerprint);
             // Not being the one to write means that another request did, or that the session ends with this request.
-            inner.table.replace(&field, &found, &record.encode()).await.map_err(away)?;
+            inner.table.replace(&id.hex(), &found, &record.encode()).await.map_err(away)?;
         }
         let remaining = Duration::from_millis(record.expires_ms.saturating_sub(now_ms));
         Ok(Session { view: record.view(id), remaining, signal })

@@ -108,7 +108,10 @@ impl Sessions {
             Err(StateError::Unavailable) => return Err(SessionError::RedisUnavailable),
         };
         let living = found.filter(|record| self.0.clock.now_ms() < record.expires_ms);
-        let Record { session, subject, .. } = living.ok_or(SessionError::InvalidTicket)?;
+        let Some(Record { session, subject, .. }) = living else {
+            self.count_stranger(client).await?;
+            return Err(SessionError::InvalidTicket);
+        };
         let session = match self.living(SessionId(session), None, client, epoch).await {
             Err(SessionError::InvalidToken | SessionError::TokenExpired) => return Err(SessionError::InvalidTicket),
             found => found?,

@@ -14,6 +14,7 @@ mod anchor;
 mod attempts;
 mod lease;
 mod link;
+mod quota;
 mod table;
 mod value;
 
@@ -27,6 +28,7 @@ use crate::crypto::{VaultId, VaultKeys};
 pub use anchor::Advance;
 pub use attempts::{Attempt, Ticket};
 pub use lease::BootstrapLease;
+pub use quota::{Rate, Taken};
 pub use table::{Found, Outcome, Table};
 pub use value::Key;
 

@@ -53,8 +53,8 @@ return 1";
 /// Sealed values under one key. Cheap to clone.
 #[derive(Clone)]
 pub struct Table {
-    state: State,
-    name: String,
+    pub(super) state: State,
+    pub(super) name: String,
 }
 
 /// A value as it was found: opened, and as the bytes that [`Table::replace`] compares.
@@ -218,7 +218,7 @@ impl Table {
         self.state.redis.run(CLEAR, &[&self.name], &arguments).await
     }
 
-    fn open(&self, field: &str, sealed: Vec<u8>) -> Result<Found, StateError> {
+    pub(super) fn open(&self, field: &str, sealed: Vec<u8>) -> Result<Found, StateError> {
         let value = self.state.open(&self.full_name(field), &sealed)?;
         Ok(Found { value, sealed })
     }

@@ -19,6 +19,7 @@ mod login;
 mod lying_bucket;
 mod owner;
 mod probe;
+mod quota;
 mod redis_server;
 mod rollback;
 mod round_trip;

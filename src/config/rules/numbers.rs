@@ -36,12 +36,21 @@ const TIB: u64 = 1024 * GIB;
 /// Seconds in a day.
 pub(super) const DAY_SECS: u64 = 86_400;
 
+/// A quota as good as none: more than a million requests a second in the shortest window.
+const MAX_QUOTA: u64 = 10_000_000;
+
 pub(super) const ARGON2_JOBS: Number = count("ARGON2_JOBS", 2, 1, 64);
 pub(super) const SESSION_TTL_DAYS: Number = count("SESSION_TTL_DAYS", 30, 1, 365);
 pub(super) const SESSION_IDLE_DAYS: Number = count("SESSION_IDLE_DAYS", 7, 1, 365);
 pub(super) const MAX_SESSIONS: Number = count("MAX_SESSIONS", 100, 1, 10_000);
 pub(super) const LOGIN_LIMIT: Number = count("LOGIN_LIMIT", 5, 1, 1_000);
 pub(super) const LOGIN_WINDOW_SECS: Number = count("LOGIN_WINDOW_SECS", 900, 10, DAY_SECS);
+pub(super) const OWNER_REQUESTS: Number = count("OWNER_REQUESTS", 10_000, 10, MAX_QUOTA);
+pub(super) const OWNER_UPLOADS: Number = count("OWNER_UPLOADS", 20_000, 1, MAX_QUOTA);
+pub(super) const STRANGER_REQUESTS: Number = count("STRANGER_REQUESTS", 100, 1, MAX_QUOTA);
+pub(super) const STRANGER_UPLOADS: Number = count("STRANGER_UPLOADS", 50, 1, MAX_QUOTA);
+pub(super) const REQUEST_WINDOW_SECS: Number = count("REQUEST_WINDOW_SECS", 900, 10, DAY_SECS);
+pub(super) const UPLOAD_WINDOW_SECS: Number = count("UPLOAD_WINDOW_SECS", 3_600, 10, DAY_SECS);
 pub(super) const S3_REQUEST_TIMEOUT_SECS: Number = count("S3_REQUEST_TIMEOUT_SECS", 60, 1, 3_600);
 pub(super) const REDIS_TIMEOUT_MS: Number = count("REDIS_TIMEOUT_MS", 2_000, 50, 60_000);
 pub(super) const LEASE_SECS: Number = count("LEASE_SECS", 15, 2, 120);

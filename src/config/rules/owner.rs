@@ -11,7 +11,7 @@ use super::{required, secrets};
 use crate::config::raw::Raw;
 use crate::config::report::Report;
 use crate::config::secret::Secret;
-use crate::config::settings::{OwnerConfig, Password, SessionConfig};
+use crate::config::settings::{OwnerConfig, Password, QuotaConfig, SessionConfig};
 
 const MIN_PASSWORD_CHARS: usize = 12;
 const MAX_PASSWORD_BYTES: usize = 1_024;
@@ -146,8 +146,29 @@ pub(super) fn session(raw: &Raw, public_url: Option<&Url>, report: &mut Report) 
         max_sessions,
         login_limit,
         login_window_secs,
+        quotas: quotas(raw, report),
         secure_cookie: public_url?.scheme() == "https",
     })
+}
+
+fn quotas(raw: &Raw, report: &mut Report) -> QuotaConfig {
+    let quotas = QuotaConfig {
+        owner_requests: numbers::OWNER_REQUESTS.read(raw.owner_requests.as_deref(), report) as u32,
+        owner_uploads: numbers::OWNER_UPLOADS.read(raw.owner_uploads.as_deref(), report) as u32,
+        stranger_requests: numbers::STRANGER_REQUESTS.read(raw.stranger_requests.as_deref(), report) as u32,
+        stranger_uploads: numbers::STRANGER_UPLOADS.read(raw.stranger_uploads.as_deref(), report) as u32,
+        request_window_secs: numbers::REQUEST_WINDOW_SECS.read(raw.request_window_secs.as_deref(), report),
+        upload_window_secs: numbers::UPLOAD_WINDOW_SECS.read(raw.upload_window_secs.as_deref(), report),
+    };
+    for (variable, stranger, owner) in [
+        ("STRANGER_REQUESTS", quotas.stranger_requests, quotas.owner_requests),
+        ("STRANGER_UPLOADS", quotas.stranger_uploads, quotas.owner_uploads),
+    ] {
+        if stranger > owner {
+            report.warning(variable, "lets strangers do more than the owner", "make it smaller than the owner's");
+        }
+    }
+    quotas
 }
 
 fn jwt_secrets(raw: &Raw, report: &mut Report) -> Option<Vec<Secret>> {

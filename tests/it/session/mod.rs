@@ -3,15 +3,16 @@
 mod binding;
 mod lifetime;
 mod login;
+mod quota;
 mod secrecy;
 mod ticket;
 
 use std::net::IpAddr;
 
-use coffer::config::{Clock, OwnerConfig, Password, RedisConfig, Secret, SessionConfig};
+use coffer::config::{Clock, OwnerConfig, Password, QuotaConfig, RedisConfig, Secret, SessionConfig};
 use coffer::crypto::{KeyRing, RootKey, VaultId, VaultKeys, random};
 use coffer::owner::Owner;
-use coffer::session::{ClientInfo, Login, NewSession, Session, SessionError, Sessions, Transport};
+use coffer::session::{ClientInfo, Login, Meter, NewSession, Session, SessionError, Sessions, Transport};
 use coffer::state::{Redis, State};
 
 use crate::kit::TestRedis;
@@ -56,6 +57,14 @@ impl House {
             max_sessions: 100,
             login_limit: 5,
             login_window_secs: 900,
+            quotas: QuotaConfig {
+                owner_requests: 10_000,
+                owner_uploads: 20_000,
+                stranger_requests: 100,
+                stranger_uploads: 50,
+                request_window_secs: 900,
+                upload_window_secs: 3_600,
+            },
             secure_cookie: true,
         };
         change(&mut config);
@@ -98,5 +107,5 @@ fn owner(password: &str) -> Owner {
 fn client(address: &str) -> ClientInfo {
     let user_agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 canary-agent";
     let address = address.parse::<IpAddr>().unwrap();
-    ClientInfo { address, user_agent: Some(user_agent.into()), language: None, proof: None }
+    ClientInfo { address, user_agent: Some(user_agent.into()), language: None, proof: None, meter: Meter::default() }
 }
