@@ -68,6 +68,12 @@ class Route {
     this.place = place;
   }
 
+  /** Goes back to where the owner came from; to this place where they came by a link from outside. */
+  leave(place: Place): void {
+    if (this.#entry > 0) history.back();
+    else this.replace(place);
+  }
+
   /** How far this entry's list was scrolled. */
   get scroll(): number {
     return scrolls.get(this.#entry) ?? 0;
