@@ -1,6 +1,6 @@
 /** The app in a browser, as its owner uses it. */
 
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, Locator, Page } from "playwright-core";
 
 import { OWNER, type TestVault } from "./vault.ts";
 
@@ -38,4 +38,62 @@ export async function openApp(browser: BrowserContext, vault: TestVault, path = 
   if (await page.getByLabel("E-mail").isVisible()) await logInToApp(page);
   await page.getByRole("navigation", { name: "Coffer" }).waitFor();
   return page;
+}
+
+/** A file as a test hands it over. */
+export interface Handed {
+  name: string;
+  content: string | Buffer;
+}
+
+/** Picks files for upload. */
+export async function send(page: Page, ...files: Handed[]): Promise<void> {
+  const picked = files.map(({ name, content }) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(content) }));
+  await page.locator("input[type=file][multiple]").setInputFiles(picked);
+}
+
+/** The row of a node. */
+export function rowOf(page: Page, name: string): Locator {
+  return page.getByRole("grid").getByRole("row").filter({ has: page.getByText(name, { exact: true }) });
+}
+
+/** Selects a row, where it is no link. */
+export async function select(page: Page, name: string, ...modifiers: ("Shift" | "Control")[]): Promise<void> {
+  await rowOf(page, name).getByRole("gridcell").nth(3).click({ modifiers });
+}
+
+/** The names in the list, as they stand in sight. */
+export async function names(page: Page): Promise<string[]> {
+  const rows = await page.getByRole("grid").locator("[role=row][aria-rowindex]:not([aria-rowindex='1'])").all();
+  const found = await Promise.all(rows.map(async (row) => [Number(await row.getAttribute("aria-rowindex")), await row.locator(".text:not(.kind)").first().innerText()] as const));
+  return found.sort(([a], [b]) => a - b).map(([, name]) => name);
+}
+
+/** Waits until the list's names are these. */
+export async function untilNames(page: Page, wanted: readonly string[]): Promise<void> {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    const found = await names(page).catch(() => []);
+    if (JSON.stringify(found) === JSON.stringify(wanted)) return;
+    if (Date.now() > end) throw new Error(`the list has ${JSON.stringify(found)}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+/** A new folder at the root by the API, and the app in it. */
+export async function openFolder(browser: BrowserContext, vault: TestVault, name: string): Promise<Page> {
+  const page = await openApp(browser, vault);
+  const id = await makeFolder(page, "root", name);
+  await page.goto(`${vault.origin}/files/${id}`);
+  await page.getByRole("heading", { name, exact: true }).waitFor();
+  return page;
+}
+
+/** Makes a folder by the API. */
+export async function makeFolder(page: Page, parent: string, name: string): Promise<string> {
+  return page.evaluate(async ([parent, name]) => {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch("/api/v1/folders", { method: "POST", headers, body: JSON.stringify({ parent, name }) });
+    return ((await answer.json()) as { id: string }).id;
+  }, [parent, name] as const);
 }

@@ -11,7 +11,7 @@ export const MOST_TEXT = 1024 * 1024;
 export async function addressOf(node: Node): Promise<string> {
   const version = node.file?.version;
   const { serviceWorker } = navigator as { serviceWorker?: ServiceWorkerContainer };
-  if (serviceWorker?.controller != null) {
+  if (serviceWorker !== undefined && serviceWorker.controller !== null) {
     return `/stream/${node.id}?disposition=inline${version === undefined ? "" : `&version=${version}`}`;
   }
   const body = { disposition: "inline" as const, ...(version === undefined ? {} : { version }) };

@@ -12,6 +12,7 @@ import type { Dropped, DroppedFolder } from "./dropped.ts";
 import { type Node } from "./listing.svelte.ts";
 import { notices } from "./notices.svelte.ts";
 import { plant } from "./plant.ts";
+import { countText } from "./words.ts";
 
 /** What to do with a name that is taken. */
 export type Conflict = Schema<"OnConflict"> | "skip";
@@ -32,6 +33,7 @@ class TransferList {
   unfinished = $state.raw<readonly Unfinished[]>([]);
   /** Uploads whose names are taken: the owner decides. */
   clashes = $state.raw<readonly Clash[]>([]);
+  /** Whether the whole list is shown. It folds by itself when all of it went well. */
   isOpen = $state(false);
   /** Folders and files of a drop that are still being looked through. */
   preparing = $state(0);
@@ -40,10 +42,13 @@ class TransferList {
   /** Transfers whose end changes what is listed. */
   readonly #changing = new Set<string>();
   #forAll: Conflict | undefined;
+  #wasActive = false;
 
   readonly active = $derived(this.all.filter(({ state }) => state === "queued" || state === "checking" || state === "running"));
+  /** What is to be looked at: an upload that waits for the owner's word is in the dialog. */
+  readonly listed = $derived(this.all.filter(({ id }) => !this.clashes.some((clash) => clash.id === id)));
   readonly settled = $derived(this.all.filter(({ state }) => state === "done" || state === "cancelled"));
-  readonly failed = $derived(this.all.filter(({ state }) => state === "failed"));
+  readonly failed = $derived(this.listed.filter(({ state }) => state === "failed"));
 
   constructor() {
     this.#transfers.subscribe((all) => { this.#take(all); });
@@ -65,7 +70,7 @@ class TransferList {
 
   /** Sends what was dropped or picked; folders are made on the way. */
   async send(dropped: AsyncIterable<Dropped | DroppedFolder>, parent: string): Promise<void> {
-    this.isOpen = true;
+    this.#unfold();
     await attempt(async () => {
       this.preparing += 1;
       try {
@@ -78,14 +83,14 @@ class TransferList {
 
   /** Sends a new version of a file, unless it was changed after it was looked at. */
   replace(node: Node, file: File): void {
-    this.isOpen = true;
+    this.#unfold();
     const target = { file: node.id, ...(node.file === undefined ? {} : { ifMatch: `"${node.file.version}"` }) };
     this.#changing.add(this.#transfers.upload(file, target));
   }
 
   /** Saves a file. Must be called in the owner's own gesture. */
   async save(wanted: Wanted): Promise<void> {
-    this.isOpen = true;
+    this.#unfold();
     try {
       await this.#transfers.save(wanted);
     } catch (error) {
@@ -132,7 +137,7 @@ class TransferList {
   /** Goes on with an unfinished upload, whose file was picked again. */
   goOn(unfinished: Unfinished, file: File): void {
     this.unfinished = this.unfinished.filter((one) => one !== unfinished);
-    this.isOpen = true;
+    this.#unfold();
     this.#changing.add(this.#transfers.continueUpload(unfinished, file));
   }
 
@@ -150,6 +155,11 @@ class TransferList {
     void this.look();
   }
 
+  /** Shows the list where there is room beside the files. */
+  #unfold(): void {
+    if (matchMedia("(min-width: 721px)").matches) this.isOpen = true;
+  }
+
   #upload(file: File, target: Clash["target"]): void {
     const id = this.#transfers.upload(file, target);
     this.#sources.set(id, { id, file, target });
@@ -163,11 +173,18 @@ class TransferList {
 
   #take(all: readonly Snapshot[]): void {
     this.all = all;
+    this.#wasActive ||= this.active.length > 0;
     for (const { id, state, failure } of all) {
       if (state === "done" && this.#changing.delete(id)) changed();
       if (state === "failed" && isClash(failure)) this.#clash(id);
     }
-    if (this.clashes.length === 0 && this.active.length === 0 && this.preparing === 0) this.#forAll = undefined;
+    if (this.clashes.length > 0 || this.active.length > 0 || this.preparing > 0) return;
+    this.#forAll = undefined;
+    if (this.#wasActive && this.all.every(({ state }) => state === "done")) {
+      notices.say(countText(this.all.length, "transfer is done", "transfers are done"));
+      this.isOpen = false;
+    }
+    this.#wasActive = false;
   }
 
   #clash(id: string): void {
