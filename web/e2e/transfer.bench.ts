@@ -26,7 +26,7 @@ let browser: BrowserContext;
 let page: Page;
 
 beforeAll(async () => {
-  vault = await TestVault.start({}, false);
+  vault = await TestVault.start({ isWatched: false });
   browser = await startBrowser(vault);
   page = await openPage(browser, vault);
   const path = join(vault.folder, "bench.bin");

@@ -7,6 +7,7 @@
 import { once } from "node:events";
 import { Agent, type IncomingMessage, type Server, type ServerResponse, createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Transform } from "node:stream";
 
 import { Ledger } from "./ledger.ts";
 
@@ -20,6 +21,8 @@ export type Fault =
   | { kind: "silence" }
   /** The connection breaks after so many bytes of the body, in either direction. */
   | { kind: "reset"; afterBytes: number }
+  /** A byte of the body is another one when it arrives. */
+  | { kind: "corrupt" }
   /** Gets this answer instead. */
   | { kind: "status"; status: number; code: string; readable: boolean; retryAfterSecs?: number };
 
@@ -127,7 +130,8 @@ export class Faults {
       if (sent > cut) breakOff();
     });
     incoming.on("end", () => heard?.end());
-    incoming.pipe(onward);
+    if (fault?.kind === "corrupt") incoming.pipe(corrupted()).pipe(onward);
+    else incoming.pipe(onward);
     onward.on("response", (answer) => {
       if (fault?.kind === "lose answer") {
         answer.resume().on("end", breakOff);
@@ -159,6 +163,19 @@ export class Faults {
     // As real stores do, it does not wait for the body's end.
     incoming.once("data", answer).once("end", answer).resume();
   }
+}
+
+/** Lets everything through but the first byte. */
+function corrupted(): Transform {
+  let isFirst = true;
+  return new Transform({
+    transform(bytes: Buffer, _, pass): void {
+      const other = Buffer.from(bytes);
+      if (isFirst) other[0] = (other[0] ?? 0) ^ 1;
+      isFirst = false;
+      pass(null, other);
+    },
+  });
 }
 
 function placeOf({ url = "" }: IncomingMessage): string {

@@ -3,6 +3,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+/** The program under test: the one of the development build, unless `COFFER_BIN` names another. */
+export const PROGRAM = process.env.COFFER_BIN ?? fileURLToPath(new URL("../../../target/debug/coffer", import.meta.url));
 
 /** How long a program may take to be there, in milliseconds. */
 const START_MS = 60_000;
@@ -40,6 +44,12 @@ export class Program {
       if (this.#child.exitCode !== null || Date.now() > end) throw new Error(`the program is not there: ${this.#output.slice(-MOST_OUTPUT)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** Waits for its end; any but a good one is a failure. */
+  async untilDone(): Promise<void> {
+    if (this.#child.exitCode === null) await once(this.#child, "exit");
+    if (this.#child.exitCode !== 0) throw new Error(`the program failed: ${this.#output.slice(-MOST_OUTPUT)}`);
   }
 
   /** Ends it at once. */

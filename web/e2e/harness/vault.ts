@@ -1,26 +1,36 @@
 /**
- * A vault of a test's own: the real program, a real Redis, and a bucket that is a process and an origin of its own.
+ * A vault of a test's own: the real program, a real Redis, and a bucket that is an origin of its own.
  *
- * `COFFER_BIN` names the program; without it the one of the development build is taken. The vault's traffic is counted on
- * both sides: with browsers, and with the bucket.
+ * The vault's traffic is counted on both sides: with browsers, and with the bucket.
  */
 
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
+import { type Bucket, openBucket } from "./bucket.ts";
 import { Counter } from "./counter.ts";
 import { Faults } from "./faults.ts";
+import { Forgetful } from "./forgetful.ts";
 import { Front, type Shown } from "./front.ts";
-import { Program, freePort } from "./process.ts";
-
-const PROGRAM = process.env.COFFER_BIN ?? fileURLToPath(new URL("../../../target/debug/coffer", import.meta.url));
-const BUCKET = "browser-tests";
+import type { Store } from "./presign.ts";
+import { PROGRAM, Program, freePort } from "./process.ts";
 
 /** The owner in tests. */
 export const OWNER = { email: "owner@coffer.test", password: "glacier-umbrella-7-quartz-lantern" };
+
+/** What a test may want otherwise. */
+export interface Wishes {
+  /** Settings of the vault. */
+  settings?: Record<string, string>;
+  /** With `false` browsers reach the bucket itself, without the proxy between. */
+  isWatched?: boolean;
+  /** What its pages are made of. */
+  shown?: Shown;
+  /** With `false` the bucket knows nothing of SHA-256 checksums. */
+  knowsSha256?: boolean;
+}
 
 /** A vault and all that it stands on. */
 export class TestVault {
@@ -31,10 +41,12 @@ export class TestVault {
   readonly #settings: Record<string, string>;
   readonly #programs: Program[];
   readonly #counters: Counter[];
+  readonly #proxies: { stop(): void }[];
   #vault: Program;
 
   private constructor(parts: {
-    folder: string; front: Front; bucket: Faults; settings: Record<string, string>; programs: Program[]; counters: Counter[]; vault: Program;
+    folder: string; front: Front; bucket: Faults; settings: Record<string, string>; programs: Program[];
+    proxies: { stop(): void }[]; counters: Counter[]; vault: Program;
   }) {
     this.folder = parts.folder;
     this.front = parts.front;
@@ -42,17 +54,17 @@ export class TestVault {
     this.#settings = parts.settings;
     this.#programs = parts.programs;
     this.#counters = parts.counters;
+    this.#proxies = parts.proxies;
     this.#vault = parts.vault;
   }
 
-  /** A new vault, ready to log in. With `isWatched` false browsers reach the bucket itself, without the proxy between. */
-  static async start(more: Record<string, string> = {}, isWatched = true, shown: Shown = "library"): Promise<TestVault> {
+  /** A new vault, ready to log in. */
+  static async start({ settings: more = {}, isWatched = true, knowsSha256 = true, shown = "library" }: Wishes = {}): Promise<TestVault> {
     const folder = await mkdtemp(join(tmpdir(), "coffer-browser-"));
-    const front = await Front.start(shown);
-    const keys = { S3_ACCESS_KEY_ID: "browser-access-key", S3_SECRET_ACCESS_KEY: randomBytes(30).toString("base64") };
-    const [storePort, vaultPort] = [await freePort(), await freePort()];
-    const redis = startRedis(folder);
-    const store = startStore(folder, storePort, front.origin, keys);
+    const [front, redis] = [await Front.start(shown), startRedis(folder)];
+    const own = await openBucket(folder);
+    const forgetful = knowsSha256 ? undefined : await Forgetful.start(storeOf(`http://127.0.0.1:${own.port}`, own.settings));
+    const [storePort, vaultPort] = [forgetful?.port ?? own.port, await freePort()];
     const [toStore, toVault] = [await Counter.start(storePort), await Counter.start(vaultPort)];
     const bucket = await Faults.start(storePort);
     const publicStore = `http://127.0.0.1:${isWatched ? bucket.port : storePort}`;
@@ -61,15 +73,18 @@ export class TestVault {
       ...{ JWT_SECRET: randomBytes(48).toString("base64"), VAULT_KEYS: `test:${randomBytes(32).toString("base64")}` },
       ...{ REDIS_URL: `redis+unix://${folder}/redis.sock`, LEASE_SECS: "2", LOG_FORMAT: "json" },
       ...{ BIND: `127.0.0.1:${vaultPort}`, PUBLIC_URL: front.origin },
-      ...{ S3_ENDPOINT: `http://127.0.0.1:${toStore.port}`, S3_PUBLIC_ENDPOINT: publicStore, S3_BUCKET: BUCKET, S3_REGION: "local" },
-      ...keys,
+      ...{ S3_ENDPOINT: `http://127.0.0.1:${toStore.port}`, S3_PUBLIC_ENDPOINT: publicStore },
+      ...own.settings,
       ...more,
     };
     front.lead(toVault.port, publicStore);
+    // As its owner would: without a rule pages may use no bucket.
+    await new Program(PROGRAM, ["bucket", "protect"], { cwd: folder, env: settings }).untilDone();
     await redis.untilThere(() => Promise.resolve(redis.output.includes("eady to accept connections")));
-    await store.untilThere(() => Promise.resolve(store.output.includes("http://")));
     const vault = new Program(PROGRAM, ["serve"], { cwd: folder, env: settings });
-    const made = new TestVault({ folder, front, bucket, settings, programs: [redis, store], counters: [toStore, toVault], vault });
+    const programs = [redis, ...(own.program === undefined ? [] : [own.program])];
+    const proxies = [front, bucket, toStore, toVault, ...(forgetful === undefined ? [] : [forgetful])];
+    const made = new TestVault({ folder, front, bucket, settings, programs, proxies, counters: [toStore, toVault], vault });
     await made.#untilReady();
     return made;
   }
@@ -79,10 +94,8 @@ export class TestVault {
   }
 
   /** The bucket as browsers reach it, and the keys to it. */
-  get store(): { endpoint: string; bucket: string; region: string; accessKeyId: string; secretAccessKey: string } {
-    const { S3_PUBLIC_ENDPOINT: endpoint = "", S3_REGION: region = "", S3_BUCKET: bucket = "" } = this.#settings;
-    const { S3_ACCESS_KEY_ID: accessKeyId = "", S3_SECRET_ACCESS_KEY: secretAccessKey = "" } = this.#settings;
-    return { endpoint, region, bucket, accessKeyId, secretAccessKey };
+  get store(): Store {
+    return storeOf(this.#settings.S3_PUBLIC_ENDPOINT ?? "", this.#settings);
   }
 
   /** What the vault has printed. */
@@ -110,9 +123,7 @@ export class TestVault {
   }
 
   async stop(): Promise<void> {
-    this.front.stop();
-    this.bucket.stop();
-    for (const counter of this.#counters) counter.stop();
+    for (const proxy of this.#proxies) proxy.stop();
     for (const program of [this.#vault, ...this.#programs]) await program.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -127,7 +138,8 @@ function startRedis(folder: string): Program {
   return new Program("redis-server", args, { cwd: folder });
 }
 
-function startStore(folder: string, port: number, origin: string, keys: Record<string, string>): Program {
-  const args = ["store", "--bind", `127.0.0.1:${port}`, "--bucket", BUCKET, "--root", join(folder, "bucket"), "--allow-origin", origin];
-  return new Program(PROGRAM, args, { cwd: folder, env: { ...keys, LOG_LEVEL: "error" } });
+function storeOf(endpoint: string, settings: Bucket["settings"]): Store {
+  const { S3_REGION: region = "", S3_BUCKET: bucket = "" } = settings;
+  const { S3_ACCESS_KEY_ID: accessKeyId = "", S3_SECRET_ACCESS_KEY: secretAccessKey = "" } = settings;
+  return { endpoint, region, bucket, accessKeyId, secretAccessKey };
 }

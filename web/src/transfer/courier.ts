@@ -83,13 +83,11 @@ export class Courier {
     const { clock, concurrency } = this.#tools;
     let address: SignedPart | undefined;
     let signedAt = 0;
-    let attempts = 0;
     const attempt = async (): Promise<string | undefined> => {
       if (address === undefined || clock.now() - signedAt > OLD_ADDRESS_MS) {
         address = await this.#signing.add(wanted);
         signedAt = clock.now();
       }
-      attempts += 1;
       const begun = clock.now();
       try {
         const etag = await put(address, body, { signal, onProgress: moved });
@@ -98,8 +96,8 @@ export class Courier {
       } catch (error) {
         const isThere = this.#draft.single_put && error instanceof BucketError && error.status === 412;
         if (!isThere) throw error;
-        // After an attempt of these bytes it is them; before any, it is those of an earlier page.
-        if (attempts === 1) throw new Unusable(false);
+        // These bytes, or another encryption that an earlier page put there: the completion tells. This page can't, since
+        // browsers send a request again by themselves when a connection that was used before breaks.
         return undefined;
       }
     };
