@@ -14,7 +14,7 @@ let browser: BrowserContext;
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 beforeAll(async () => {
-  vault = await TestVault.start({}, true, "app");
+  vault = await TestVault.start({ shown: "app" });
   browser = await startBrowser(vault);
 });
 
