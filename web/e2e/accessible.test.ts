@@ -30,10 +30,16 @@ async function violations(page: Page): Promise<string[]> {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     // By the debugger, which the page's policy does not bind.
     await page.evaluate(axe);
-    const results = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResults;
+    const results = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
     for (const { id, nodes } of results.violations) found.push(...nodes.map(({ html, failureSummary }) => `${colorScheme} ${id}: ${html} ${failureSummary ?? ""}`));
   }
   return found;
+}
+
+/** Closes the dialog that is open. */
+async function leave(page: Page): Promise<void> {
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
 }
 
 test("axe finds nothing on any view, at desktop and at phone width, in light and in dark", async () => {
@@ -63,7 +69,7 @@ test("axe finds nothing on any view, at desktop and at phone width, in light and
     await page.keyboard.press("m");
     await page.getByRole("dialog").getByText("No folders in here").or(page.getByRole("dialog").getByText("Photos")).first().waitFor();
     expect(await violations(page)).toEqual([]);
-    await page.keyboard.press("Escape");
+    await leave(page);
     await page.keyboard.press("Escape");
     await rowOf(page, "notes.txt").getByRole("button", { name: /^Actions/ }).click();
     await page.getByRole("menu").waitFor();
@@ -71,15 +77,15 @@ test("axe finds nothing on any view, at desktop and at phone width, in light and
     await page.getByRole("menuitem", { name: "Versions" }).click();
     await page.getByRole("dialog").getByText("first version").waitFor();
     expect(await violations(page)).toEqual([]);
-    await page.keyboard.press("Escape");
+    await leave(page);
     await page.getByRole("link", { name: "notes.txt" }).click();
     await page.getByRole("dialog").getByText("text", { exact: true }).waitFor();
     expect(await violations(page)).toEqual([]);
-    await page.keyboard.press("Escape");
+    await leave(page);
     await page.keyboard.press("?");
     await page.getByRole("heading", { name: "Keyboard" }).waitFor();
     expect(await violations(page)).toEqual([]);
-    await page.keyboard.press("Escape");
+    await leave(page);
     await coffer.getByRole("link", { name: "Trash" }).click();
     await page.getByText("The trash is empty").waitFor();
     expect(await violations(page)).toEqual([]);
@@ -104,8 +110,7 @@ test("the focus is never lost: what closes gives it back", async () => {
   for (const open of ["v", "m", "?", "Enter"]) {
     await page.keyboard.press(open);
     await page.getByRole("dialog").waitFor();
-    await page.keyboard.press("Escape");
-    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await leave(page);
     expect(await focused(), open).toBe("grid");
   }
   await page.keyboard.press("F2");

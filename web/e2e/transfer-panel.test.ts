@@ -28,7 +28,7 @@ test("a name that is taken is asked about: keep both, skip, replace, and once fo
   await untilNames(page, ["a.txt", "b.txt"]);
   await send(page, { name: "a.txt", content: "other" });
   await page.getByRole("button", { name: "Keep both" }).click();
-  await untilNames(page, ["a (1).txt", "a.txt", "b.txt"]);
+  await untilNames(page, ["a (2).txt", "a.txt", "b.txt"]);
   await send(page, { name: "a.txt", content: "skipped" });
   await page.getByRole("button", { name: "Skip" }).click();
   await send(page, { name: "a.txt", content: "replaced" }, { name: "b.txt", content: "replaced" });
