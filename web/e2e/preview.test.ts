@@ -11,7 +11,7 @@ let vault: TestVault;
 let browser: BrowserContext;
 
 beforeAll(async () => {
-  vault = await TestVault.start({}, true, "app");
+  vault = await TestVault.start({ shown: "app" });
   browser = await startBrowser(vault);
 });
 
