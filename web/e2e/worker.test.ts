@@ -6,7 +6,7 @@ import type { BrowserContext, Page } from "playwright-core";
 
 import { PLAYER_BYTES } from "../src/worker/streams.ts";
 import { openPage, startBrowser, visit } from "./harness/browser.ts";
-import { TestVault } from "./harness/vault.ts";
+import { OWNER, TestVault } from "./harness/vault.ts";
 import { colourOf, makeVideo } from "./harness/video.ts";
 
 const MIB = 1024 * 1024;
@@ -33,11 +33,18 @@ afterAll(async () => {
   await vault.stop();
 });
 
+/** A session of this program's own: the browser's cookie is bound to the browser. */
+async function bearer(): Promise<string> {
+  const body = JSON.stringify({ ...OWNER, transport: "bearer" });
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${vault.origin}/api/v1/session`, { method: "POST", headers, body });
+  return ((await answer.json()) as { access_token: string }).access_token;
+}
+
 /** Sends a file through the gateway; the answer is its id. */
 async function store(name: string, type: string, content: Buffer): Promise<string> {
-  const cookies = (await browser.cookies(vault.origin)).map((cookie) => `${cookie.name}=${cookie.value}`).join("; ");
   const query = new URLSearchParams({ name, type });
-  const headers = { cookie: cookies, origin: vault.origin, "content-type": "application/octet-stream" };
+  const headers = { authorization: `Bearer ${await bearer()}`, "content-type": "application/octet-stream" };
   const answer = await fetch(`${vault.origin}/api/v1/folders/root/files?${query}`, { method: "POST", headers, body: new Uint8Array(content) });
   expect(answer.status).toBe(201);
   return ((await answer.json()) as { id: string }).id;

@@ -3,6 +3,7 @@
 import createClient, { type Client } from "openapi-fetch";
 
 import { NETWORK, Problem, problemOf } from "./problem.ts";
+import { Prover } from "./proof.ts";
 import type { components, paths } from "./schema.ts";
 
 /** A client of one vault. */
@@ -11,9 +12,9 @@ export type Api = Client<paths>;
 /** What the description calls `Name`. */
 export type Schema<Name extends keyof components["schemas"]> = components["schemas"][Name];
 
-/** A client of the vault that this page came from; the session travels in its cookie. */
-export function connect(origin = ""): Api {
-  return createClient<paths>({ baseUrl: `${origin}/api/v1`, credentials: "same-origin" });
+/** A client of the vault that this page came from; the session travels in its cookie, and is proved where it has a key. */
+export function connect(origin = "", prover = new Prover()): Api {
+  return createClient<paths>({ baseUrl: `${origin}/api/v1`, credentials: "same-origin", fetch: prover.fetch });
 }
 
 interface Answer<Data> {

@@ -2,4 +2,5 @@
 
 export { type Api, type Schema, connect, done, ok, reach } from "./client.ts";
 export { NETWORK, Problem, UNINTELLIGIBLE, problemOf, retryAfterMs } from "./problem.ts";
-export { type Session, currentSession, logIn, logOut } from "./session.ts";
+export { Prover, forgetPossession, keepSession } from "./proof.ts";
+export { type Session, currentSession, logIn, logInBound, logOut } from "./session.ts";

@@ -1,6 +1,6 @@
 /** Transfers between the browser and the bucket, by the vault's keys and signed addresses. */
 
-export { type Api, Problem, type Schema, connect, currentSession, done, logIn, logOut, ok } from "../api/index.ts";
+export { type Api, Problem, type Schema, connect, currentSession, done, logIn, logInBound, logOut, ok } from "../api/index.ts";
 export { type Unfinished } from "./drafts.ts";
 export { Failure, type Reason, type Remedy } from "./failure.ts";
 export { type Notice, type Outcome, type Snapshot, type State } from "./job.ts";
