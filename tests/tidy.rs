@@ -167,6 +167,16 @@ fn urls_are_signed_for_others_behind_one_door() {
 }
 
 #[test]
+fn ids_of_requests_become_nodes_where_the_reach_of_the_caller_is_known() {
+    let products = sources(&["src"]).into_iter().filter(|(name, _)| name != "src/api/reach.rs");
+    let offences: Vec<String> = products
+        .filter(|(_, text)| code(product(text)).any(|line| line.contains(".unchecked()")))
+        .map(|(name, _)| format!("{name}: takes a node's id from a request without Caller::node"))
+        .collect();
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
 fn files_are_short_documented_and_named_for_what_they_hold() {
     let mut offences = Vec::new();
     for (name, text) in sources(&["src", "xtask/src"]) {

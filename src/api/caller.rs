@@ -17,7 +17,8 @@ use url::Url;
 use super::content::Reader;
 use super::problem::{Code, Problem};
 use super::text::IdempotencyKey;
-use super::{Context, Floors};
+use super::{Context, Floors, reach};
+use crate::owner::{AppToken, TOKEN_PREFIX};
 use crate::session::{ClientInfo, Session, Transport};
 use crate::vault::{Actor, Vault};
 
@@ -28,8 +29,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub struct Caller {
     /// The request's context.
     pub context: Context,
-    /// The session that decides.
+    /// The session that decides; where a token was shown, the one that it stands for.
     pub session: Session,
+    /// The token of a program, whose reach is less than the owner's.
+    pub token: Option<AppToken>,
 }
 
 impl Caller {
@@ -45,13 +48,16 @@ impl Caller {
 
     /// Who reads content.
     pub fn reader(&self) -> Reader<'_> {
-        Reader { vault: self.vault(), session: &self.session, held: None }
+        Reader { vault: self.vault(), session: &self.session, cut: &self.context.cut, held: None }
     }
 
     /// Who the log names for a change.
     pub fn actor(&self) -> Actor {
         Actor {
-            session: Some(self.session.view.id.to_string()),
+            session: Some(match &self.token {
+                Some(token) => format!("token {}", token.id),
+                None => self.session.view.id.to_string(),
+            }),
             client: Some(self.context.user_agent.clone()),
             request_id: self.context.request_id.clone(),
             idempotency: None,
@@ -83,12 +89,18 @@ impl Caller {
             same_origin(&request.headers, &context.coffer.http.public_url)?;
         }
         let epoch = floors.vault.session_epoch()?;
-        let session = floors.sessions.authenticate(token, &client_info(&context), epoch).await?;
+        let client = client_info(&context);
+        if transport == Transport::Bearer && token.starts_with(TOKEN_PREFIX) {
+            let (session, token) = floors.sessions.authenticate_app(&floors.tokens, token, &client).await?;
+            reach::admit(&token, context.policy)?;
+            return Ok(Self { context, session, token: Some(token) });
+        }
+        let session = floors.sessions.authenticate(token, &client, epoch).await?;
         // A token that left its transport has leaked from it.
         if session.view.transport != transport {
             return Err(Code::InvalidToken.into());
         }
-        Ok(Self { context, session })
+        Ok(Self { context, session, token: None })
     }
 }
 
@@ -165,7 +177,9 @@ impl<'a> ApiExtractor<'a> for Caller {
                 ty: "http",
                 scheme: Some("bearer"),
                 bearer_format: Some("JWT"),
-                ..scheme("The `access_token` of `POST /session` with `transport: bearer`.")
+                ..scheme(
+                    "The `access_token` of `POST /session` with `transport: bearer`, or the secret of `POST /tokens`.",
+                )
             },
         );
         registry.create_security_scheme(

@@ -19,12 +19,14 @@ use poem_openapi::registry::{
 };
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::caller::Caller;
 use super::conditional::{self, Selection, entity_tag};
 use super::disposition::Disposition;
 use super::headers;
 use super::problem::{Code, Problem};
+use super::stall::Cut;
 use super::text::GivenMediaType;
 use crate::session::{HeldTicket, Session};
 use crate::vault::{Actor, MediaType, NodeView, OpenFile, Target, Vault, VaultError};
@@ -51,8 +53,14 @@ impl Upload {
         let declared = media_type.map(|given| given.0).or(self.declared);
         let media_type = declared.map(|text| MediaType::parse(&text)).transpose();
         let media_type = media_type.map_err(|_| Problem::new(Code::UnsupportedMediaType).with_detail(BAD_TYPE))?;
-        let body = WhileLoggedIn::new(self.body.into_bytes_stream(), &caller.session);
-        Ok(caller.vault().upload(actor, target, media_type, self.length, body).await?)
+        let body = WhileLoggedIn::incoming(self.body.into_bytes_stream(), &caller.session);
+        let stored = caller.vault().upload(actor, target, media_type, self.length, body);
+        tokio::select! {
+            biased;
+            stored = stored => Ok(stored?),
+            // While the bucket is waited for nobody looks at the body; what was stored until now is taken back.
+            () = caller.session.ended() => Err(Code::InvalidToken.into()),
+        }
     }
 }
 
@@ -124,6 +132,8 @@ pub struct Reader<'a> {
     pub vault: &'a Vault,
     /// The session.
     pub session: &'a Session,
+    /// Ends the connection that the bytes go to.
+    pub cut: &'a Cut,
     /// The ticket that it came by, held until the last byte.
     pub held: Option<HeldTicket>,
 }
@@ -176,7 +186,7 @@ impl Conditions {
             item.map_err(broken_off)
         });
         let bytes = futures_util::stream::iter(first.map(Ok)).chain(rest);
-        let body = Body::from_bytes_stream(WhileLoggedIn::new(bytes, reader.session));
+        let body = Body::from_bytes_stream(WhileLoggedIn::outgoing(bytes, reader.session, reader.cut));
         Ok(Download::Content { head, length, body })
     }
 }
@@ -277,14 +287,27 @@ impl ApiResponse for Download {
 }
 
 /// A stream that breaks off when the session behind it ends.
-struct WhileLoggedIn<S> {
+pub struct WhileLoggedIn<S> {
     stream: S,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Cuts the connection when the session ends and nobody asks the stream for more.
+    _watch: Option<AbortOnDropHandle<()>>,
 }
 
 impl<S> WhileLoggedIn<S> {
-    fn new(stream: S, session: &Session) -> Self {
-        Self { stream, ended: Box::pin(session.ended()) }
+    /// What a client sends.
+    fn incoming(stream: S, session: &Session) -> Self {
+        Self { stream, ended: Box::pin(session.ended()), _watch: None }
+    }
+
+    /// What a client gets: its connection ends with the session, however slowly it reads.
+    pub fn outgoing(stream: S, session: &Session, cut: &Cut) -> Self {
+        let (ended, cut) = (session.ended(), cut.clone());
+        let watch = tokio::spawn(async move {
+            ended.await;
+            cut.now();
+        });
+        Self { _watch: Some(AbortOnDropHandle::new(watch)), ..Self::incoming(stream, session) }
     }
 }
 

@@ -44,7 +44,7 @@ impl Files {
         version: Query<Option<VersionRef>>,
         conditions: Conditions,
     ) -> Result<Download, Refused<Downloading>> {
-        let file = caller.vault().open(id.0.0, version.0.map(|version| version.0))?;
+        let file = caller.vault().open(caller.node(id.0)?, version.0.map(|version| version.0))?;
         Ok(conditions.answer(caller.reader(), file, Disposition::Attachment).await?)
     }
 
@@ -64,7 +64,7 @@ impl Files {
         version: Query<Option<VersionRef>>,
         conditions: Conditions,
     ) -> Result<Download, Refused<Downloading>> {
-        let file = caller.vault().open(id.0.0, version.0.map(|version| version.0))?;
+        let file = caller.vault().open(caller.node(id.0)?, version.0.map(|version| version.0))?;
         Ok(conditions.answer(caller.reader(), file, Disposition::Attachment).await?)
     }
 
@@ -83,7 +83,7 @@ impl Files {
         if_match: Header<Option<EntityTags>>,
         content: Upload,
     ) -> Result<NodeFound, Refused<Changing>> {
-        let target = Target::Version { file: id.0.0, if_match: version_of(if_match.0)? };
+        let target = Target::Version { file: caller.own_node(id.0)?, if_match: version_of(if_match.0)? };
         Ok(content.store(&caller, caller.actor(), target, r#type.0).await?.into())
     }
 
@@ -99,7 +99,7 @@ impl Files {
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<VersionPage>, Refused<Listing>> {
-        Ok(Json(caller.vault().versions(id.0.0, &page(cursor.0, limit.0))?.into()))
+        Ok(Json(caller.vault().versions(caller.node(id.0)?, &page(cursor.0, limit.0))?.into()))
     }
 
     /// Delete an older version of a file for ever
@@ -110,7 +110,7 @@ impl Files {
         id: Path<NodeRef>,
         version: Path<VersionRef>,
     ) -> Result<Done, Refused<Changing>> {
-        caller.vault().delete_version(caller.actor(), id.0.0, version.0.0).await?;
+        caller.vault().delete_version(caller.actor(), caller.own_node(id.0)?, version.0.0).await?;
         Ok(Done::Done)
     }
 }

@@ -51,7 +51,7 @@ impl Folders {
     ) -> Result<NodeCreated, Refused<Changing>> {
         let actor = caller.creator("create_folder", key.0.as_ref());
         let name = FileName::parse(&folder.0.name.0)?;
-        Ok(caller.vault().create_folder(actor, folder.0.parent.0, name).await?.into())
+        Ok(caller.vault().create_folder(actor, caller.node(folder.0.parent)?, name).await?.into())
     }
 
     /// Upload a new file
@@ -76,11 +76,11 @@ impl Folders {
         content: Upload,
     ) -> Result<NodeCreated, Refused<Changing>> {
         let actor = caller.creator("upload_file", key.0.as_ref());
-        let target = vault::Target::New {
-            parent: id.0.0,
+        let target = caller.target(vault::Target::New {
+            parent: caller.node(id.0)?,
             name: FileName::parse(&name.0.0)?,
             on_conflict: on_conflict.0.unwrap_or(OnConflict::Fail).into(),
-        };
+        })?;
         Ok(content.store(&caller, actor, target, r#type.0).await?.into())
     }
 }

@@ -137,7 +137,7 @@ impl Grants {
         wanted: Json<GrantWanted>,
     ) -> Result<Json<Grant>, Refused<Granting>> {
         let version = given(wanted.0.version)?.map(|version| version.0);
-        Ok(Json(caller.vault().grant_download(&caller.actor(), id.0.0, version).await?.into()))
+        Ok(Json(caller.vault().grant_download(&caller.actor(), caller.node(id.0)?, version).await?.into()))
     }
 
     /// Make a URL that a player or a navigation can use
@@ -148,7 +148,7 @@ impl Grants {
         id: Path<NodeRef>,
         wanted: Json<TicketWanted>,
     ) -> Result<Json<MadeTicket>, Refused<Granting>> {
-        let (vault, file) = (caller.vault(), id.0.0);
+        let (vault, file) = (caller.vault(), caller.node(id.0)?);
         let version = given(wanted.0.version)?.map(|version| version.0);
         let version = vault.open(file, version)?.version;
         let is_inline = given(wanted.0.disposition)? == Some(WantedDisposition::Inline);
@@ -210,7 +210,8 @@ async fn redeem(request: &Request, ticket: &TicketRef, conditions: Conditions) -
     let subject = Subject::decode(&redeemed.subject).ok_or(Code::TicketNotFound)?;
     let file = floors.vault.open(NodeId::from_bytes(subject.file), Some(VersionId(subject.version)))?;
     let disposition = if subject.is_inline { Disposition::inline(&file.media_type) } else { Disposition::Attachment };
-    let reader = Reader { vault: &floors.vault, session: &redeemed.session, held: Some(redeemed.hold()) };
+    let held = Some(redeemed.hold());
+    let reader = Reader { vault: &floors.vault, session: &redeemed.session, cut: &context.cut, held };
     conditions.answer(reader, file, disposition).await
 }
 

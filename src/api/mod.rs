@@ -19,6 +19,7 @@ pub mod text;
 pub mod schema;
 pub mod conditional;
 pub mod disposition;
+pub mod events;
 pub mod content;
 pub mod session;
 pub mod sessions;
@@ -26,6 +27,8 @@ pub mod nodes;
 pub mod folders;
 pub mod files;
 pub mod grants;
+pub mod tokens;
+mod reach;
 pub mod trash;
 pub mod uploads;
 pub mod health;
@@ -37,14 +40,16 @@ use std::sync::{Arc, OnceLock};
 use http::Uri;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Route};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::HttpConfig;
-use crate::owner::Owner;
+use crate::owner::{AppTokens, Owner};
 use crate::session::{Meter, Sessions, ShownProof};
 use crate::vault::Vault;
 use health::Health;
 use policy::Policy;
 use problem::{Code, Problem};
+use stall::Cut;
 
 /// Where the API lies.
 pub const PREFIX: &str = "/api/v1";
@@ -63,6 +68,7 @@ pub struct Coffer {
     /// Whether requests can be served, and what they wait for.
     pub health: Health,
     floors: OnceLock<Floors>,
+    event_streams: Arc<Semaphore>,
 }
 
 /// The floors below, once they stand.
@@ -73,17 +79,25 @@ pub struct Floors {
     pub sessions: Sessions,
     /// Who may log in.
     pub owner: Owner,
+    /// Which programs may act for the owner.
+    pub tokens: AppTokens,
 }
 
 impl Coffer {
     /// A program that is starting.
     pub fn new(http: HttpConfig, health: Health) -> Self {
-        Self { http, health, floors: OnceLock::new() }
+        let event_streams = Arc::new(Semaphore::new(events::MAX_EVENT_STREAMS));
+        Self { http, health, floors: OnceLock::new(), event_streams }
     }
 
     /// Lets requests reach the floors below. Later calls change nothing.
     pub fn open(&self, floors: Floors) {
         let _ = self.floors.set(floors);
+    }
+
+    /// A place for one more stream of events, for as long as it is held.
+    pub fn event_stream(&self) -> Option<OwnedSemaphorePermit> {
+        self.event_streams.clone().try_acquire_owned().ok()
     }
 
     /// The floors below.
@@ -114,6 +128,8 @@ pub struct Context {
     pub proof: Option<ShownProof>,
     /// What it counts as, and what that left of the quota.
     pub meter: Meter,
+    /// Ends the request's connection.
+    pub cut: Cut,
 }
 
 impl Context {

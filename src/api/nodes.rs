@@ -72,7 +72,7 @@ impl Nodes {
     /// Read a folder or file
     #[oai(path = "/:id", method = "get", operation_id = "get_node")]
     async fn get(&self, caller: Caller, id: Path<NodeRef>) -> Result<NodeFound, Refused<Reading>> {
-        Ok(caller.vault().node(id.0.0)?.into())
+        Ok(caller.vault().node(caller.node(id.0)?)?.into())
     }
 
     /// Rename, move or star a folder or file
@@ -88,9 +88,9 @@ impl Nodes {
         if_match: Header<Option<EntityTags>>,
         change: Json<NodeChange>,
     ) -> Result<NodeFound, Refused<Changing>> {
-        let patch = change.0.into_patch()?;
+        let patch = change.0.into_patch(&caller)?;
         let revision = revision_of(if_match.0)?;
-        Ok(caller.vault().update(caller.actor(), id.0.0, patch, revision).await?.into())
+        Ok(caller.vault().update(caller.actor(), caller.own_node(id.0)?, patch, revision).await?.into())
     }
 
     /// Put a folder or file into the trash
@@ -103,7 +103,7 @@ impl Nodes {
         #[oai(name = "If-Match")]
         if_match: Header<Option<EntityTags>>,
     ) -> Result<Done, Refused<Changing>> {
-        caller.vault().trash(caller.actor(), id.0.0, revision_of(if_match.0)?).await?;
+        caller.vault().trash(caller.actor(), caller.own_node(id.0)?, revision_of(if_match.0)?).await?;
         Ok(Done::Done)
     }
 
@@ -118,8 +118,8 @@ impl Nodes {
         /// The folder to restore to; without it, where it was.
         parent: Query<Option<NodeRef>>,
     ) -> Result<NodeFound, Refused<Changing>> {
-        let to = parent.0.map(|parent| parent.0);
-        Ok(caller.vault().restore(caller.actor(), id.0.0, to).await?.into())
+        let to = parent.0.map(|parent| caller.node(parent)).transpose()?;
+        Ok(caller.vault().restore(caller.actor(), caller.own_node(id.0)?, to).await?.into())
     }
 
     /// List a folder
@@ -140,23 +140,25 @@ impl Nodes {
         limit: Query<Option<u32>>,
     ) -> Result<Json<NodePage>, Refused<Listing>> {
         let (sort, request) = (sort.0.unwrap_or(Order::Name).into(), page(cursor.0, limit.0));
+        let folder = caller.node(id.0)?;
         let found = match (offset.0, &request.cursor) {
             (Some(_), Some(_)) => {
                 return Err(Problem::new(Code::InvalidRequest)
                     .with_detail("A page begins at a cursor or at an offset.")
                     .into());
             }
-            (Some(offset), None) => caller.vault().children_at(id.0.0, sort, offset as usize, request.limit)?,
-            (None, _) => caller.vault().children(id.0.0, sort, &request)?,
+            (Some(offset), None) => caller.vault().children_at(folder, sort, offset as usize, request.limit)?,
+            (None, _) => caller.vault().children(folder, sort, &request)?,
         };
         Ok(Json(found.into()))
     }
 }
 
 impl NodeChange {
-    fn into_patch(self) -> Result<NodePatch, Problem> {
+    fn into_patch(self, caller: &Caller) -> Result<NodePatch, Problem> {
         let name = given(self.name)?.map(|name| FileName::parse(&name.0)).transpose()?;
-        Ok(NodePatch { name, parent: given(self.parent)?.map(|parent| parent.0), starred: given(self.starred)? })
+        let parent = given(self.parent)?.map(|parent| caller.node(parent)).transpose()?;
+        Ok(NodePatch { name, parent, starred: given(self.starred)? })
     }
 }
 

@@ -6,6 +6,7 @@ use poem_openapi::registry::MetaApi;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value};
 
+use super::events::Changes;
 use super::files::Files;
 use super::folders::Folders;
 use super::grants::Grants;
@@ -14,6 +15,7 @@ use super::nodes::Nodes;
 use super::root::pattern_of;
 use super::session::CurrentSession;
 use super::sessions::Sessions;
+use super::tokens::Tokens;
 use super::trash::Trash;
 use super::uploads::Uploads;
 
@@ -32,18 +34,20 @@ pub enum Tag {
     Uploads,
     /// What was thrown away.
     Trash,
+    /// What happens.
+    Events,
     /// Whether it works.
     Health,
 }
 
-type Api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Uploads, Trash, HealthChecks);
+type Api = (CurrentSession, Sessions, Tokens, Nodes, Folders, Files, Grants, Uploads, Trash, Changes, HealthChecks);
 
 /// What the framework calls JSON; the description says it shorter, as clients expect.
 const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
 
 /// The handlers with their routes.
 pub fn service() -> OpenApiService<Api, ()> {
-    let api = (CurrentSession, Sessions, Nodes, Folders, Files, Grants, Uploads, Trash, HealthChecks);
+    let api = (CurrentSession, Sessions, Tokens, Nodes, Folders, Files, Grants, Uploads, Trash, Changes, HealthChecks);
     OpenApiService::new(api, "Coffer", env!("CARGO_PKG_VERSION"))
         .description(
             "A single owner's vault. Every error is an `application/problem+json` with a stable `code`. Times are RFC \

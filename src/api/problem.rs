@@ -108,6 +108,8 @@ codes! {
     NodeNotFound = "FILE_NOT_FOUND" NOT_FOUND "There is no such file or folder";
     /// No such session.
     SessionNotFound = "SESSION_NOT_FOUND" NOT_FOUND "There is no such session";
+    /// No such app token.
+    TokenNotFound = "TOKEN_NOT_FOUND" NOT_FOUND "There is no such token";
     /// No such ticket.
     TicketNotFound = "TICKET_NOT_FOUND" NOT_FOUND "There is no such ticket";
     /// No such upload.
@@ -183,6 +185,7 @@ impl Code {
             Code::NotFound => "Compare the path with /openapi.json.",
             Code::NodeNotFound => "It never existed, or was deleted for ever.",
             Code::SessionNotFound => "It never existed, or has ended.",
+            Code::TokenNotFound => "It never existed, or was revoked.",
             Code::TicketNotFound => "It has ended, or its session has: make another one.",
             Code::UploadNotFound => "It never was, is complete, or was cancelled.",
             Code::MethodNotAllowed => "The Allow header lists the methods that work here.",

@@ -131,6 +131,7 @@ impl Root {
             proof: client::proof(&parts.headers, &parts.method, &self.coffer.http.public_url, parts.uri.path()),
             policy,
             meter: quota::meter(policy),
+            cut: parts.extensions.remove().unwrap_or_default(),
         };
         let meter = context.meter.clone();
         let proves = context.proof.is_some();

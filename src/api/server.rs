@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::stall::StallGuard;
+use super::stall::{Cut, StallGuard};
 
 /// Most bytes of a request line and its headers; one more is answered 431.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
@@ -54,7 +54,8 @@ pub struct Limits {
 
 /// Serves `listener` until `shutdown` is cancelled and the connections have drained.
 ///
-/// `handler` answers one request of one peer. It is dropped in the middle when its client goes away.
+/// `handler` answers one request of one peer, whose connection it may end by the [`Cut`] among the request's extensions.
+/// It is dropped in the middle when its client goes away.
 pub async fn serve<H, F, B>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, handler: H)
 where
     H: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -126,11 +127,13 @@ async fn connection<H, F, B>(
     }
     // Small answers must not wait for the acknowledgement of earlier ones; a socket that refuses is only slower.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
+    let cut = Cut::default();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(cut.clone());
         let answer = handler(peer, request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let io = TokioIo::new(StallGuard::new(stream, limits.write_stall));
+    let io = TokioIo::new(StallGuard::new(stream, limits.write_stall, cut.clone()));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -2,7 +2,8 @@
 //!
 //! [`StallGuard`] bounds how long a client may leave an answer untaken; [`PacedBody`] demands a minimum of progress from
 //! a request body, so that one byte every few seconds is not progress. Only time spent waiting for the client counts:
-//! a slow bucket behind us never makes a client late. Neither knows HTTP semantics.
+//! a slow bucket behind us never makes a client late. Neither knows HTTP semantics. [`Cut`] ends a connection from
+//! outside, whatever it waits for.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +18,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Bytes that a request body must bring within each window of waiting.
 pub const MIN_PROGRESS_BYTES: u64 = 4 * 1024;
@@ -28,24 +31,41 @@ const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest time for that.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A connection whose writes fail once the other side has taken nothing for `patience`.
-#[derive(Debug)]
-pub struct StallGuard<S> {
-    stream: S,
-    patience: Duration,
-    deadline: Option<Pin<Box<Sleep>>>,
+/// Ends one connection at once. What it had still to send is thrown away, in the kernel too: a client that reads slowly
+/// would otherwise get megabytes more. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(CancellationToken);
+
+impl Cut {
+    /// Ends it.
+    pub fn now(&self) {
+        self.0.cancel();
+    }
 }
 
-impl<S> StallGuard<S> {
+/// A connection whose writes fail once the other side has taken nothing for `patience`, or once it is cut.
+pub struct StallGuard {
+    stream: TcpStream,
+    patience: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+    cut: Cut,
+    is_cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl StallGuard {
     /// Guards `stream`.
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, deadline: None }
+    pub fn new(stream: TcpStream, patience: Duration, cut: Cut) -> Self {
+        let is_cut = Box::pin(cut.0.clone().cancelled_owned());
+        Self { stream, patience, deadline: None, cut, is_cut }
     }
 
     fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.deadline = None;
             return polled;
+        }
+        if self.is_cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let patience = self.patience;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
@@ -54,13 +74,22 @@ impl<S> StallGuard<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
+impl Drop for StallGuard {
+    fn drop(&mut self) {
+        if self.cut.0.is_cancelled() {
+            // A socket that refuses is closed as any other, and sends what it has.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for StallGuard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
+impl AsyncWrite for StallGuard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, polled)

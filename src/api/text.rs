@@ -12,8 +12,9 @@ use zeroize::Zeroize;
 use super::problem::{Code, Problem};
 use crate::config::Secret;
 use crate::crypto::{BlobId, Salt};
+use crate::owner::TokenId;
 use crate::session::{SessionId, Ticket};
-use crate::vault::{NodeId, VersionId};
+use crate::vault::{FeedPlace, NodeId, VersionId};
 
 /// A member that may be left out. Nothing in a request is taken away by `null`, so that is a mistake and not a way to say
 /// nothing.
@@ -128,8 +129,8 @@ macro_rules! text_type {
 }
 
 text_type! {
-    /// The id of a folder or file.
-    NodeRef(NodeId) as "node_id",
+    /// The id of a folder or file, which `Caller::node` turns into a node's.
+    NodeRef(ClaimedNode) as "node_id",
     Shape {
         description: "The id of a folder or file; `root` is the folder that holds everything.",
         format: None,
@@ -137,7 +138,18 @@ text_type! {
         length: (4, 32),
         example: Some("root"),
     },
-    |text| text.parse().ok()
+    |text| text.parse().ok().map(ClaimedNode)
+}
+
+/// A node that a request names. Whether its caller reaches it is not known yet.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimedNode(NodeId);
+
+impl ClaimedNode {
+    /// The id, whoever asks: for `reach` alone.
+    pub fn unchecked(self) -> NodeId {
+        self.0
+    }
 }
 
 text_type! {
@@ -192,6 +204,45 @@ text_type! {
         example: Some("3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e"),
     },
     VersionId::from_hex
+}
+
+text_type! {
+    /// What the owner calls something.
+    Label(String) as "label",
+    Shape {
+        description: "A name to recognise it by, without controls.",
+        format: None,
+        pattern: None,
+        length: (1, 64),
+        example: Some("Backup of the laptop"),
+    },
+    |text| (!text.trim().is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+text_type! {
+    /// The id of an app token.
+    TokenRef(TokenId) as "token_id",
+    Shape {
+        description: "The id of an app token.",
+        format: None,
+        pattern: Some("^[0-9a-f]{32}$"),
+        length: (32, 32),
+        example: Some("3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e"),
+    },
+    TokenId::from_hex
+}
+
+text_type! {
+    /// A place among the events.
+    EventRef(FeedPlace) as "event_id",
+    Shape {
+        description: "The id of an event.",
+        format: None,
+        pattern: Some("^[0-9]{1,20}-[0-9]{1,10}$"),
+        length: (3, 31),
+        example: Some("17-0"),
+    },
+    |text| text.parse().ok()
 }
 
 text_type! {

@@ -40,7 +40,7 @@ impl Trash {
     /// Delete one thing in the trash for ever
     #[oai(path = "/:id", method = "delete", operation_id = "delete_node")]
     async fn delete(&self, caller: Caller, id: Path<NodeRef>) -> Result<Done, Refused<Changing>> {
-        caller.vault().delete_forever(caller.actor(), id.0.0).await?;
+        caller.vault().delete_forever(caller.actor(), caller.own_node(id.0)?).await?;
         Ok(Done::Done)
     }
 }

@@ -26,7 +26,7 @@ use crate::config::{Clock, Config, Endpoint, Finding, HttpConfig, StoreConfig};
 use crate::crypto::{KeyRing, RootKey, VaultKeys};
 use crate::log::bootstrap::{self, BootstrapError, Ground, Location};
 use crate::log::{Log, LogParts};
-use crate::owner::Owner;
+use crate::owner::{AppTokens, Owner};
 use crate::session::Sessions;
 use crate::state::Redis;
 use crate::store::embedded::{Embedded, serve_store};
@@ -117,9 +117,10 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     };
     let Some(Opened { log, vault, watched }) = opened else { return Ok(()) };
     let watcher = tokio::spawn(readiness::watch(watched, readiness));
+    let feed = tokio::spawn(vault.clone().run_feed(shutdown.clone()));
     let upkeep = tokio::spawn(vault.run_upkeep(shutdown.clone()));
     // The tasks end after the signal and the drain; they do not panic.
-    let _ = tokio::join!(server, upkeep);
+    let _ = tokio::join!(server, upkeep, feed);
     log.stop().await;
     watcher.abort();
     tracing::info!("stopped");
@@ -169,7 +170,8 @@ async fn open(
         config: config.vault.clone(),
         clock,
     });
-    coffer.open(Floors { vault: vault.clone(), sessions, owner });
+    let tokens = AppTokens::new(vault.clone(), owner.credential_digest());
+    coffer.open(Floors { vault: vault.clone(), sessions, owner, tokens });
     let watched = readiness::Watched { status: log.status(), redis, store };
     Ok(Opened { log, vault, watched })
 }

@@ -234,14 +234,18 @@ impl<M: Machine> Batch<M> {
     /// Applies an acknowledged entry and answers everyone.
     pub(crate) fn settle(self, shared: &Shared<M>, index: &mut Index<M>, written: &Written) -> Result<(), StepDown> {
         let seq = written.place.seq;
-        if shared.changes.receiver_count() > 0 {
-            for (index, operation) in operations(&self.commits) {
-                // Without followers there is nobody to tell.
-                let _ = shared.changes.send(Change { seq, index, at_ms: self.at_ms, operation: operation.clone() });
-            }
-        }
+        let at_ms = self.at_ms;
+        let change =
+            |(index, operation): (u32, &M::Operation)| Change { seq, index, at_ms, operation: operation.clone() };
+        let is_followed = shared.changes.receiver_count() > 0;
+        let changes: Vec<_> = if is_followed { operations(&self.commits).map(change).collect() } else { vec![] };
         let envelope = Envelope { version: WRITER_VERSION.to_owned(), at_ms: self.at_ms, commits: self.commits };
         let applied = index.apply(written, envelope);
+        // After it is applied: who is told of a change and looks must see it.
+        for change in changes.into_iter().filter(|_| applied.is_ok()) {
+            // Without followers there is nobody to tell.
+            let _ = shared.changes.send(change);
+        }
         let outcome = |index| if applied.is_ok() { Outcome::Committed { seq, index } } else { Outcome::Unknown };
         for (proposal, index) in self.waiting {
             proposal.answer(outcome(index));

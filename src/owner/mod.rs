@@ -8,6 +8,7 @@
 //! It deliberately does not know sessions, limits by address, or HTTP.
 
 mod password;
+mod token;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::config::OwnerConfig;
 use crate::crypto::sha256;
 
 pub use password::{MAX_PASSWORD_BYTES, hash_password};
+pub use token::{
+    AppToken, AppTokens, MAX_TOKENS, NewToken, TOKEN_PREFIX, TokenError, TokenId, TokenScope, TokenScopes,
+};
 
 use password::Verifier;
 

@@ -55,7 +55,8 @@ impl Sessions {
     /// [`SessionError::InvalidProof`]; [`SessionError::ProofWanted`] when it is not of now. The proof is not used up.
     pub(super) fn offered_key(&self, client: &ClientInfo) -> Result<Option<Opened>, SessionError> {
         let Some(shown) = &client.proof else { return Ok(None) };
-        let opened = shown.open().ok_or(SessionError::InvalidProof)?;
+        // A proof that names a token is for a session that there is already.
+        let opened = shown.open().filter(|opened| !opened.names_token()).ok_or(SessionError::InvalidProof)?;
         match shown.judge(&opened, &self.0.nonces, self.0.clock.now_ms()) {
             Ok(()) => Ok(Some(opened)),
             Err(Flaw::Stale) => Err(SessionError::ProofWanted),

@@ -9,6 +9,7 @@
 //! a token, a person or an address; a login costs one counted attempt before any password is hashed.
 //! It deliberately does not know cookies, headers, or where a client's address comes from.
 
+mod app;
 mod binding;
 mod client;
 mod limit;
@@ -31,6 +32,7 @@ use crate::crypto::{random, sha256};
 use crate::owner::{Busy, Owner};
 use crate::state::{State, StateError, Table};
 
+pub use app::TokenUse;
 pub use client::ClientInfo;
 pub use nonce::NONCE_WINDOW_MS;
 pub use proof::{MAX_PROOF_BYTES, MAX_PROOF_NAME_BYTES, PROOF_SKEW_SECS, ShownProof, Thumbprint};
@@ -308,6 +310,11 @@ impl Sessions {
         }
         let remaining = Duration::from_millis(record.expires_ms.saturating_sub(now_ms));
         Ok(Session { view: record.view(id), remaining, signal })
+    }
+
+    /// The time by which sessions live.
+    pub fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
     }
 
     /// The living sessions, the most recently used first.

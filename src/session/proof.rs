@@ -159,6 +159,11 @@ impl Opened {
         self.claims.ath.as_deref().is_some_and(|ath| bool::from(ath.as_bytes().ct_eq(token_hash.as_bytes())))
     }
 
+    /// Whether it names any token.
+    pub(super) fn names_token(&self) -> bool {
+        self.claims.ath.is_some()
+    }
+
     /// Under which name it is remembered; two keys never share one.
     pub(super) fn name(&self) -> String {
         HEXLOWER.encode(&sha256(&[&self.key.0[..], self.claims.jti.as_bytes()].concat()))

@@ -11,6 +11,7 @@ use super::{
     content::Contents,
     direct::Uploads,
     error::VaultError,
+    feed::Feed,
     fingerprint::Fingerprint,
     id::{NodeId, VersionId},
     name::FileName,
@@ -19,7 +20,7 @@ use super::{
     page::{Page, PageRequest, Sort},
     propose::{NodePatch, Proposal},
     quota::Quota,
-    view::{NodeView, Stats, VersionView},
+    view::{NodeView, Standpoint, Stats, VersionView},
 };
 use crate::{
     config::{Clock, VaultConfig},
@@ -58,6 +59,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) quota: Arc<Quota>,
     pub(super) uploads: Uploads,
+    pub(super) feed: Feed,
     /// Something was deleted for ever.
     pub(super) upkeep_wanted: Notify,
 }
@@ -69,7 +71,8 @@ impl Vault {
         let contents = Contents::new(store.clone(), keys.clone(), &config);
         let quota = Quota::new(&config);
         let uploads = Uploads::new(state, keys);
-        Self(Arc::new(Parts { log, store, contents, config, clock, quota, uploads, upkeep_wanted: Notify::new() }))
+        let (feed, upkeep_wanted) = (Feed::new(), Notify::new());
+        Self(Arc::new(Parts { log, store, contents, config, clock, quota, uploads, feed, upkeep_wanted }))
     }
 
     /// A folder or file, in the trash or not.
@@ -86,6 +89,14 @@ impl Vault {
     /// As [`Vault::node`].
     pub fn path(&self, id: NodeId) -> Result<Vec<NodeView>, VaultError> {
         self.ask(|catalog| catalog.path(id))
+    }
+
+    /// Where a node is, seen from a folder.
+    ///
+    /// # Errors
+    /// As [`Vault::node`].
+    pub fn standpoint(&self, id: NodeId, folder: NodeId) -> Result<Standpoint, VaultError> {
+        self.ask(|catalog| catalog.standpoint(id, folder))
     }
 
     /// A page of what a folder holds; folders come before files in every order.

@@ -15,6 +15,7 @@ pub mod content;
 mod direct;
 mod error;
 mod facade;
+mod feed;
 mod fingerprint;
 #[cfg(test)]
 mod fixture;
@@ -49,6 +50,7 @@ pub use direct::{
 };
 pub use error::VaultError;
 pub use facade::{Vault, VaultParts};
+pub use feed::{FEED_CHANGES, FeedPlace, Following, MAX_NOTICE_NODES, Notice, NoticeKind};
 pub use grant::{DownloadGrant, Granted, Permit};
 pub use id::{InvalidId, NodeId, VersionId};
 pub use index::SortKey;
@@ -60,4 +62,4 @@ pub use propose::{MAX_DEPTH, MAX_VERSIONS, NodePatch, OnConflict, Target};
 pub use settings::{MAX_SETTING_BYTES, MAX_SETTING_KEY_BYTES, MAX_SETTINGS, SettingChanges, SettingValue, Settings};
 pub use transfer::{OpenFile, Orphan};
 pub use upkeep::Upkept;
-pub use view::{Kind, NodeView, Stats, VersionView};
+pub use view::{Kind, NodeView, Standpoint, Stats, VersionView};

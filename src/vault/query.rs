@@ -7,7 +7,7 @@ use super::{
     index::{Ordered, Place},
     node::{Node, Version},
     page::{self, Cursor, Page, PageRequest, Sort},
-    view::{NodeView, Stats, VersionView},
+    view::{NodeView, Standpoint, Stats, VersionView},
 };
 use crate::crypto::BlobId;
 
@@ -27,6 +27,20 @@ impl Catalog {
         let mut above: Vec<NodeView> = self.index.upwards(node).skip(1).map(|node| self.view_of(node)).collect();
         above.reverse();
         Ok(above)
+    }
+
+    /// Where a node is, seen from a folder that is in the tree.
+    pub(super) fn standpoint(&self, id: NodeId, folder: NodeId) -> Result<Standpoint, VaultError> {
+        let node = self.visible(id)?;
+        let (mut found, mut last) = (Standpoint::Outside, id);
+        for (steps, above) in self.index.upwards(node).enumerate() {
+            if above.id == folder {
+                found = if steps == 0 { Standpoint::Itself } else { Standpoint::Below };
+            }
+            last = above.id;
+        }
+        // What is in the trash, or below it, does not lead up to the root.
+        Ok(if last == NodeId::ROOT { found } else { Standpoint::Outside })
     }
 
     /// A page of what a folder holds; folders come first in every order.

@@ -15,6 +15,17 @@ pub enum Kind {
     File,
 }
 
+/// Where a node is, seen from a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standpoint {
+    /// It is the folder itself.
+    Itself,
+    /// It is below the folder.
+    Below,
+    /// It is elsewhere, or one of them is in the trash.
+    Outside,
+}
+
 /// A folder or file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeView {

@@ -274,9 +274,11 @@ async fn only_what_runs_nothing_is_shown_inline() {
 
 #[tokio::test]
 async fn a_ticket_dies_with_its_session_in_the_middle_of_a_stream() {
+    // Made before anyone connects: a slow machine takes longer for it than a connection may stay silent.
+    let bytes = content(5 * PART);
     let coffer = Coffer::start().await;
     let (login, other) = (coffer.log_in().await, coffer.log_in().await);
-    let node = login.upload("root", "a", content(5 * PART)).await;
+    let node = login.upload("root", "a", bytes).await;
     let id = node["id"].as_str().unwrap();
     let (mine, others) = (ticket(&login, id, &json!({})).await, ticket(&other, id, &json!({})).await);
     let mut reading = coffer.client.get(coffer.url(&mine)).send().await.unwrap();

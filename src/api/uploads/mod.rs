@@ -35,7 +35,7 @@ impl Uploads {
         upload: Json<NewUpload>,
     ) -> Result<UploadBegun, Refused<Uploading>> {
         let actor = caller.creator("begin_upload", key.0.as_ref());
-        let (target, size_bytes, media_type) = upload.0.parsed()?;
+        let (target, size_bytes, media_type) = upload.0.parsed(&caller)?;
         Ok(caller.vault().begin_upload(&actor, target, size_bytes, media_type).await?.into())
     }
 
@@ -48,7 +48,7 @@ impl Uploads {
     /// Look at an unfinished upload, to go on with it
     #[oai(path = "/:id", method = "get", operation_id = "get_upload")]
     async fn get(&self, caller: Caller, id: Path<UploadRef>) -> Result<Json<Upload>, Refused<Continuing>> {
-        Ok(Json(caller.vault().upload_state(&caller.actor(), id.0.0).await?.into()))
+        Ok(Json(caller.vault().upload_state(&caller.actor(), caller.upload(id.0).await?).await?.into()))
     }
 
     /// Cancel an upload
@@ -56,7 +56,7 @@ impl Uploads {
     /// All that it holds is given back. One that is not there is as good as cancelled.
     #[oai(path = "/:id", method = "delete", operation_id = "cancel_upload")]
     async fn cancel(&self, caller: Caller, id: Path<UploadRef>) -> Result<Done, Refused<Uploading>> {
-        caller.vault().cancel_upload(id.0.0).await?;
+        caller.vault().cancel_upload(caller.upload(id.0).await?).await?;
         Ok(Done::Done)
     }
 
@@ -71,7 +71,7 @@ impl Uploads {
         parts: Json<PartsToSign>,
     ) -> Result<Json<SignedParts>, Refused<Uploading>> {
         let parts = parts.0.parts.into_iter().map(PartToSign::try_from).collect::<Result<_, _>>()?;
-        let urls = caller.vault().sign_parts(&caller.actor(), id.0.0, parts).await?;
+        let urls = caller.vault().sign_parts(&caller.actor(), caller.upload(id.0).await?, parts).await?;
         Ok(Json(SignedParts { items: urls.into_iter().map(SignedPart::from).collect() }))
     }
 
@@ -86,7 +86,7 @@ impl Uploads {
         parts: Json<PartsToConfirm>,
     ) -> Result<Json<Progress>, Refused<Uploading>> {
         let parts = parts.0.parts.into_iter().map(PartToConfirm::try_from).collect::<Result<_, _>>()?;
-        Ok(Json(caller.vault().confirm_parts(id.0.0, parts).await?.into()))
+        Ok(Json(caller.vault().confirm_parts(caller.upload(id.0).await?, parts).await?.into()))
     }
 
     /// Complete an upload
@@ -99,6 +99,9 @@ impl Uploads {
         id: Path<UploadRef>,
         completion: Json<Completion>,
     ) -> Result<NodeFound, Refused<Uploading>> {
-        Ok(caller.vault().complete_upload(caller.actor(), id.0.0, completion.0.content_hash.0).await?.into())
+        let upload = caller.complete_or_open_upload(id.0).await?;
+        let made = caller.vault().complete_upload(caller.actor(), upload, completion.0.content_hash.0).await?;
+        caller.made(made.id)?;
+        Ok(made.into())
     }
 }

@@ -7,6 +7,7 @@ use poem_openapi::{ApiResponse, Enum, Object};
 use time::OffsetDateTime;
 
 use crate::api::PREFIX;
+use crate::api::caller::Caller;
 use crate::api::conditional::version_of;
 use crate::api::folders::OnConflict;
 use crate::api::problem::{Code, Problem};
@@ -268,16 +269,16 @@ pub enum UploadBegun {
 
 impl NewUpload {
     /// Where it goes, its bytes and its type.
-    pub(super) fn parsed(self) -> Result<(Target, u64, Option<MediaType>), Problem> {
+    pub(super) fn parsed(self, caller: &Caller) -> Result<(Target, u64, Option<MediaType>), Problem> {
         let (on_conflict, if_match) = (given(self.on_conflict)?, given(self.if_match)?);
         let target = match (given(self.parent)?, given(self.name)?, given(self.file)?) {
             (Some(parent), Some(name), None) if if_match.is_none() => Target::New {
-                parent: parent.0,
+                parent: caller.node(parent)?,
                 name: FileName::parse(&name.0)?,
                 on_conflict: on_conflict.unwrap_or(OnConflict::Fail).into(),
             },
             (None, None, Some(file)) if on_conflict.is_none() => {
-                Target::Version { file: file.0, if_match: version_of(if_match)? }
+                Target::Version { file: caller.node(file)?, if_match: version_of(if_match)? }
             }
             _ => {
                 let detail = "Give parent, name and perhaps on_conflict for a new file; or file and perhaps if_match.";
@@ -286,7 +287,7 @@ impl NewUpload {
         };
         let media_type = given(self.r#type)?.map(|text| MediaType::parse(&text.0)).transpose();
         let media_type = media_type.map_err(vault::VaultError::from)?;
-        Ok((target, self.size, media_type))
+        Ok((caller.target(target)?, self.size, media_type))
     }
 }
 

@@ -57,6 +57,14 @@ impl Vault {
         self.open_upload(actor, &draft).await
     }
 
+    /// Where an unfinished upload goes.
+    ///
+    /// # Errors
+    /// Those of [`Vault::upload_state`].
+    pub async fn upload_target(&self, id: BlobId) -> Result<Target, VaultError> {
+        Ok(self.plan(&self.draft(id).await?).target)
+    }
+
     /// Every unfinished upload, oldest first.
     ///
     /// # Errors

@@ -214,6 +214,11 @@ pub(crate) struct Login {
 }
 
 impl Login {
+    /// The same client with another token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
     /// A request under `/api/v1` with the session.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.root)).bearer_auth(&self.token)

@@ -258,6 +258,8 @@ async fn a_login_with_a_bad_proof_makes_no_session_and_counts_no_password() {
         assert_eq!(try_with(&stale).await, Err(SessionError::ProofWanted));
         let elsewhere = Prover::claims("POST", PLACE, START_MS / 1_000, Some(&nonce), None);
         assert_eq!(try_with(&elsewhere).await, Err(SessionError::InvalidProof));
+        let of_a_session = Prover::claims("POST", LOGIN, START_MS / 1_000, Some(&nonce), Some("another session"));
+        assert_eq!(try_with(&of_a_session).await, Err(SessionError::InvalidProof));
     }
     assert_eq!(house.owner.checks(), 0);
     assert_eq!(try_with(&right).await, Ok(Binding::Key));
