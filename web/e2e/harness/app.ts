@@ -64,9 +64,12 @@ export async function select(page: Page, name: string, ...modifiers: ("Shift" | 
 
 /** The names in the list, as they stand in sight. */
 export async function names(page: Page): Promise<string[]> {
-  const rows = await page.getByRole("grid").locator("[role=row][aria-rowindex]:not([aria-rowindex='1'])").all();
-  const found = await Promise.all(rows.map(async (row) => [Number(await row.getAttribute("aria-rowindex")), await row.locator(".text:not(.kind)").first().innerText()] as const));
-  return found.sort(([a], [b]) => a - b).map(([, name]) => name);
+  // All at one moment: rows come and go.
+  return page.evaluate(() => {
+    const rows = [...document.querySelectorAll("[role=grid] [role=row]:not([aria-rowindex='1'])")];
+    const found = rows.map((row) => [Number(row.getAttribute("aria-rowindex")), row.querySelector("a.text, span.text:not(.kind)")?.textContent ?? ""] as const);
+    return found.sort(([a], [b]) => a - b).map(([, name]) => name);
+  });
 }
 
 /** Waits until the list's names are these. */

@@ -53,9 +53,10 @@ const PLAIN: Record<string, Command> = {
   Backspace: "up", Escape: "clear",
 };
 
-/** What a key is for; nothing where something is typed, and nothing that is the browser's own. */
+/** What a key is for; nothing where something is typed, under a dialog, and nothing that is the browser's own. */
 export function commandOf(event: KeyboardEvent): Command | undefined {
-  if (event.target instanceof Element && event.target.closest("input, textarea, select, dialog, [role=menu]") !== null) return undefined;
+  if (event.target instanceof Element && event.target.closest("input, textarea, select, [role=menu]") !== null) return undefined;
+  if (document.querySelector("dialog[open]") !== null) return undefined;
   if (event.key === "ArrowUp" && event.altKey) return "up";
   if ((event.ctrlKey || event.metaKey) && !event.altKey) return event.key.toLowerCase() === "a" ? "all" : undefined;
   if (event.altKey) return undefined;

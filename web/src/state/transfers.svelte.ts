@@ -104,6 +104,8 @@ class TransferList {
     const decided = isForAll ? this.clashes : [clash];
     if (isForAll) this.#forAll = conflict;
     this.clashes = this.clashes.filter((one) => !decided.includes(one));
+    // What is decided is no clash any more, also while the others are settled.
+    for (const { id } of decided) this.#sources.delete(id);
     for (const one of decided) this.#settle(one, conflict);
   }
 
