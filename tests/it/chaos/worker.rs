@@ -162,9 +162,15 @@ impl Worker {
 
     fn replace(&mut self) -> Option<Change> {
         let id = self.movable(|node| !node.is_trashed && !node.is_folder())?;
-        let large = self.chance.one_in(8);
-        let content = if large { Content::large(&mut self.chance) } else { Content::small(&mut self.chance) };
-        Some(Change::Replace { id, content })
+        let present = self.tree.0[&id].versions.last().map(|content| content.hash.clone());
+        loop {
+            let large = self.chance.one_in(8);
+            let content = if large { Content::large(&mut self.chance) } else { Content::small(&mut self.chance) };
+            // In doubt, the same content again (nothing, mostly) could not be told from what is there.
+            if Some(&content.hash) != present.as_ref() {
+                return Some(Change::Replace { id, content });
+            }
+        }
     }
 
     fn update(&mut self) -> Option<Change> {
