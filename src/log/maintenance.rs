@@ -17,8 +17,12 @@ use super::own::OwnOperation;
 use super::{LogParts, Machine};
 use crate::store::StoreError;
 
-/// A checkpoint is due after so many entries ...
-pub(crate) const CHECKPOINT_ENTRIES: u64 = 4096;
+/// A checkpoint is due after so many entries: each costs the next start a request, and a small state is soon written.
+pub(crate) const CHECKPOINT_ENTRIES: u64 = 1024;
+/// A large state waits for more: one entry for each of these bytes of the last checkpoint, which take as long to load ...
+pub(crate) const BYTES_PER_ENTRY: u64 = 32 << 10;
+/// ... up to so many entries ...
+pub(crate) const MAX_CHECKPOINT_ENTRIES: u64 = 4096;
 /// ... or so many bytes of entries, or a quarter of the last checkpoint if that is more.
 pub(crate) const CHECKPOINT_BYTES: u64 = 8 << 20;
 
@@ -39,7 +43,8 @@ impl<M: Machine> Clone for Maintenance<M> {
 
 /// Whether so many entries and bytes after a checkpoint of `last_bytes` call for the next.
 pub(crate) fn is_due(entries: u64, bytes: u64, last_bytes: u64) -> bool {
-    entries > CHECKPOINT_ENTRIES || bytes > CHECKPOINT_BYTES.max(last_bytes / 4)
+    let most = (last_bytes / BYTES_PER_ENTRY).clamp(CHECKPOINT_ENTRIES, MAX_CHECKPOINT_ENTRIES);
+    entries > most || bytes > CHECKPOINT_BYTES.max(last_bytes / 4)
 }
 
 impl<M: Machine> Maintenance<M> {
@@ -124,6 +129,12 @@ mod tests {
         assert!(!is_due(CHECKPOINT_ENTRIES, CHECKPOINT_BYTES, 0));
         assert!(is_due(CHECKPOINT_ENTRIES + 1, 0, 0));
         assert!(is_due(1, CHECKPOINT_BYTES + 1, 0));
+        for (last, most) in
+            [(CHECKPOINT_ENTRIES * BYTES_PER_ENTRY, 1024), (2000 * BYTES_PER_ENTRY, 2000), (1 << 40, 4096)]
+        {
+            assert!(!is_due(most, 0, last));
+            assert!(is_due(most + 1, 0, last));
+        }
         let last = 10 * CHECKPOINT_BYTES;
         assert!(!is_due(1, last / 4, last));
         assert!(is_due(1, last / 4 + 1, last));
