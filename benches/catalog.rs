@@ -1,7 +1,8 @@
 //! A catalog of many files, made through the API: `cargo bench --bench catalog`.
 //!
 //! `BENCH_FILES` files (100,000) go into one folder, as many again into `BENCH_FOLDERS` folders (1,000). Then: start-up,
-//! memory for each file, a page, a rename, a move of the big folder, and how many log entries the last two wrote.
+//! memory for each file, a page, a rename, a move of the big folder, and how many log entries the last two wrote; in the
+//! end the folders are copied until there are `BENCH_NAMES` names (1,000,000), and some are looked for.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and ends where it fails")]
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "the kit serves the tests as well")]
 
@@ -31,7 +32,7 @@ async fn main() {
     let big = folder(&login, "big").await;
     let ((), one) = timed(fill(&login, vec![big.clone()], files)).await;
     let many: Vec<String> = stream::iter(0..folders).then(|i| folder_named(&login, i)).collect().await;
-    let ((), spread) = timed(fill(&login, many, files)).await;
+    let ((), spread) = timed(fill(&login, many.clone(), files)).await;
     println!(
         "{files} files into one folder: {:.0}/s; into {folders} folders: {:.0}/s",
         files as f64 / one.as_secs_f64(),
@@ -52,6 +53,7 @@ async fn main() {
     let login = vault.log_in().await;
     pages(&login, &big).await;
     changes(&store, &login, &big).await;
+    names(&login, &many, 2 * files, number("BENCH_NAMES", 1_000_000)).await;
 }
 
 async fn restart(vault: &mut Coffer) -> Duration {
@@ -125,6 +127,33 @@ async fn changes(store: &StoreProcess, login: &Login, big: &str) {
     }
     let entries = store.objects("log/catalog") - before;
     println!("a move of the big folder: {:.1} ms, {:.2} PUTs", median(moves), entries as f64 / ROUNDS as f64);
+}
+
+async fn names(login: &Login, folders: &[String], mut have: usize, wanted: usize) {
+    let target = folder(login, "copies").await;
+    let each = have / 2 / folders.len() + 1;
+    let (target, copied) = (target.as_str(), wanted.saturating_sub(have).div_ceil(each));
+    let copies = stream::iter(0..copied).map(|i| async move {
+        let body = json!({"parent": target, "name": format!("copy {i}")});
+        drop(login.create(&format!("/nodes/{}/copy", folders[i % folders.len()]), &body).await);
+    });
+    let ((), took) = timed(copies.buffer_unordered(IN_FLIGHT).collect::<()>()).await;
+    println!("{copied} copies of folders of {each}: {:.0}/s", copied as f64 / took.as_secs_f64());
+    have += copied * each;
+    for text in ["nothing like it", "777777", "copy 77", "7", "e", "file"] {
+        let (mut took, mut total) = (vec![], Value::Null);
+        for _ in 0..ROUNDS {
+            let (page, time) = timed(login.get(&format!("/search?limit=50&q={text}"))).await;
+            total = page["total"].clone();
+            took.push(time.as_secs_f64() * 1e3);
+        }
+        println!("\"{text}\" among {have} names: {total} found, {:.1} ms", median(took));
+    }
+    let mut took = vec![];
+    for _ in 0..ROUNDS {
+        took.push(timed(login.get("/recent?limit=50")).await.1.as_secs_f64() * 1e3);
+    }
+    println!("the latest 50 of them: {:.1} ms", median(took));
 }
 
 async fn patch(login: &Login, node: &str, body: &Value) -> f64 {

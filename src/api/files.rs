@@ -102,6 +102,19 @@ impl Files {
         Ok(Json(caller.vault().versions(caller.node(id.0)?, &page(cursor.0, limit.0))?.into()))
     }
 
+    /// Make an older version of a file the present one
+    ///
+    /// What the file was until now is kept as an older version.
+    #[oai(path = "/:id/versions/:version/restore", method = "post", operation_id = "restore_version")]
+    async fn restore_version(
+        &self,
+        caller: Caller,
+        id: Path<NodeRef>,
+        version: Path<VersionRef>,
+    ) -> Result<NodeFound, Refused<Changing>> {
+        Ok(caller.vault().restore_version(caller.actor(), caller.own_node(id.0)?, version.0.0).await?.into())
+    }
+
     /// Delete an older version of a file for ever
     #[oai(path = "/:id/versions/:version", method = "delete", operation_id = "delete_version")]
     async fn delete_version(

@@ -30,6 +30,8 @@ pub mod grants;
 pub mod tokens;
 mod reach;
 pub mod trash;
+pub mod bulk;
+pub mod overview;
 pub mod uploads;
 pub mod health;
 pub mod openapi;

@@ -9,9 +9,9 @@ use super::caller::Caller;
 use super::conditional::revision_of;
 use super::openapi::Tag;
 use super::problem::{Changing, Code, Listing, Problem, Reading, Refused};
-use super::schema::{Done, NodeFound, NodePage};
-use super::text::{Cursor, EntityTags, GivenName, NodeRef, given};
-use crate::vault::{FileName, NodePatch, PageRequest, Sort, SortKey};
+use super::schema::{Done, Node, NodeCreated, NodeFound, NodePage};
+use super::text::{Cursor, EntityTags, GivenName, IdempotencyKey, NodeRef, given};
+use crate::vault::{CopyTarget, FileName, IfTaken, NodePatch, PageRequest, Sort, SortKey};
 
 /// Nodes on a page when the client does not say.
 const DEFAULT_PAGE: u32 = 100;
@@ -62,6 +62,35 @@ pub struct NodeChange {
     parent: MaybeUndefined<NodeRef>,
     /// Whether the owner marks it.
     starred: MaybeUndefined<bool>,
+}
+
+/// Where a copy goes.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub struct NodeCopy {
+    /// The folder.
+    parent: NodeRef,
+    /// Its name there; without one it keeps its own.
+    name: MaybeUndefined<GivenName>,
+    /// What happens when the name is taken: without it, nothing.
+    on_conflict: MaybeUndefined<CopyConflict>,
+}
+
+/// What happens when the name of a copy is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum CopyConflict {
+    /// Nothing: the answer is 409.
+    Fail,
+    /// It gets a number.
+    KeepBoth,
+}
+
+/// The folders above a folder or file.
+#[derive(Debug, Clone, Object)]
+pub struct NodePath {
+    /// The folders, the root first; none for the root.
+    pub items: Vec<Node>,
 }
 
 /// The handlers of `/nodes`.
@@ -122,6 +151,35 @@ impl Nodes {
         Ok(caller.vault().restore(caller.actor(), caller.own_node(id.0)?, to).await?.into())
     }
 
+    /// Copy a file, or a folder with all it holds
+    ///
+    /// Copies share their content until one of them changes: no bytes move, and what they share counts once. Older
+    /// versions and marks are not copied. Up to 10,000 files and folders are copied at once.
+    #[oai(path = "/:id/copy", method = "post", operation_id = "copy_node")]
+    async fn copy(
+        &self,
+        caller: Caller,
+        id: Path<NodeRef>,
+        /// Makes a repetition harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<IdempotencyKey>>,
+        copy: Json<NodeCopy>,
+    ) -> Result<NodeCreated, Refused<Changing>> {
+        let actor = caller.creator("copy_node", key.0.as_ref());
+        let target = copy.0.into_target(&caller)?;
+        Ok(caller.vault().copy(actor, caller.node(id.0)?, target).await?.into())
+    }
+
+    /// List the folders above a folder or file, the root first
+    ///
+    /// A token that is confined to a folder is told of no other.
+    #[oai(path = "/:id/path", method = "get", operation_id = "get_path")]
+    async fn path(&self, caller: Caller, id: Path<NodeRef>) -> Result<Json<NodePath>, Refused<Reading>> {
+        let above = caller.vault().path(caller.node(id.0)?)?;
+        let items = above.into_iter().filter(|folder| caller.made(folder.id).is_ok()).map(Node::from).collect();
+        Ok(Json(NodePath { items }))
+    }
+
     /// List a folder
     #[expect(clippy::too_many_arguments, reason = "each argument is a parameter of the description")]
     #[oai(path = "/:id/children", method = "get", operation_id = "list_children")]
@@ -159,6 +217,17 @@ impl NodeChange {
         let name = given(self.name)?.map(|name| FileName::parse(&name.0)).transpose()?;
         let parent = given(self.parent)?.map(|parent| caller.node(parent)).transpose()?;
         Ok(NodePatch { name, parent, starred: given(self.starred)? })
+    }
+}
+
+impl NodeCopy {
+    fn into_target(self, caller: &Caller) -> Result<CopyTarget, Problem> {
+        let name = given(self.name)?.map(|name| FileName::parse(&name.0)).transpose()?;
+        let if_taken = match given(self.on_conflict)? {
+            Some(CopyConflict::KeepBoth) => IfTaken::Number,
+            Some(CopyConflict::Fail) | None => IfTaken::Fail,
+        };
+        Ok(CopyTarget { parent: caller.node(self.parent)?, name, if_taken })
     }
 }
 

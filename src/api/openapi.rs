@@ -6,12 +6,14 @@ use poem_openapi::registry::MetaApi;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value};
 
+use super::bulk::Bulk;
 use super::events::Changes;
 use super::files::Files;
 use super::folders::Folders;
 use super::grants::Grants;
 use super::health::HealthChecks;
 use super::nodes::Nodes;
+use super::overview::Overview;
 use super::root::pattern_of;
 use super::session::CurrentSession;
 use super::sessions::Sessions;
@@ -40,14 +42,42 @@ pub enum Tag {
     Health,
 }
 
-type Api = (CurrentSession, Sessions, Tokens, Nodes, Folders, Files, Grants, Uploads, Trash, Changes, HealthChecks);
+type Api = (
+    CurrentSession,
+    Sessions,
+    Tokens,
+    Nodes,
+    Folders,
+    Files,
+    Grants,
+    Uploads,
+    Trash,
+    Overview,
+    Bulk,
+    Changes,
+    HealthChecks,
+);
 
 /// What the framework calls JSON; the description says it shorter, as clients expect.
 const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
 
 /// The handlers with their routes.
 pub fn service() -> OpenApiService<Api, ()> {
-    let api = (CurrentSession, Sessions, Tokens, Nodes, Folders, Files, Grants, Uploads, Trash, Changes, HealthChecks);
+    let api = (
+        CurrentSession,
+        Sessions,
+        Tokens,
+        Nodes,
+        Folders,
+        Files,
+        Grants,
+        Uploads,
+        Trash,
+        Overview,
+        Bulk,
+        Changes,
+        HealthChecks,
+    );
     OpenApiService::new(api, "Coffer", env!("CARGO_PKG_VERSION"))
         .description(
             "A single owner's vault. Every error is an `application/problem+json` with a stable `code`. Times are RFC \

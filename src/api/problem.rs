@@ -250,6 +250,11 @@ impl Problem {
         self.code
     }
 
+    /// What happened and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The answer to the request of this id.
     pub fn render(&self, request_id: &str) -> poem::Response {
         let json = self.body(request_id).to_json_string();

@@ -167,6 +167,19 @@ text_type! {
 }
 
 text_type! {
+    /// What somebody looks for.
+    SearchText(String) as "search_text",
+    Shape {
+        description: "A part of a name; case and accents make no difference.",
+        format: None,
+        pattern: None,
+        length: (1, 255),
+        example: Some("report"),
+    },
+    |text| Some(text.to_owned())
+}
+
+text_type! {
     /// An e-mail address as it was given.
     GivenEmail(String) as "email",
     Shape { description: "The owner's e-mail.", format: None, pattern: None, length: (1, 254), example: Some("owner@example.org") },

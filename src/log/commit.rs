@@ -45,10 +45,19 @@ pub(crate) enum Job<M: Machine> {
 
 /// A caller's proposal with its types put away.
 pub(crate) trait Proposal<M: Machine>: Send {
-    /// Runs it; `None` when there is nothing to commit and the caller has its answer.
-    fn propose(&mut self, machine: &M, at_ms: u64) -> Option<Vec<M::Operation>>;
+    /// Runs it for an entry whose next operation has this stamp; `None` when there is nothing to commit, the caller has
+    /// its answer and the machine is as it was.
+    fn propose(&mut self, machine: &mut M, stamp: Stamp) -> Option<Proposed<M::Operation>>;
     /// Tells the caller.
     fn answer(self: Box<Self>, outcome: Outcome);
+}
+
+/// The operations of a proposal.
+pub(crate) enum Proposed<O> {
+    /// They are still to be tried.
+    New(Vec<O>),
+    /// The proposal has applied them, from its stamp on.
+    Applied(Vec<O>),
 }
 
 /// What became of a proposal.
@@ -181,13 +190,18 @@ impl<M: Machine> Batch<M> {
             }
             Job::Caller(meta, proposal) => (meta, proposal),
         };
-        let Some(operations) = proposal.propose(&index.machine, self.at_ms) else { return };
+        let stamp = Stamp { seq: index.next_seq(), index: self.next_index, at_ms: self.at_ms };
+        let (operations, is_applied) = match proposal.propose(&mut index.machine, stamp) {
+            None => return,
+            Some(Proposed::New(operations)) => (operations, false),
+            Some(Proposed::Applied(operations)) => (operations, true),
+        };
         let operations: Vec<_> = operations.into_iter().map(Operation::Machine).collect();
         if operations.is_empty() {
             return self.waiting.push((proposal, self.next_index));
         }
-        let stamp = Stamp { seq: index.next_seq(), index: self.next_index, at_ms: self.at_ms };
-        if let Err(error) = index.try_commit(stamp, &meta, &operations) {
+        let tried = if is_applied { Ok(()) } else { index.try_commit(stamp, &meta, &operations) };
+        if let Err(error) = tried {
             error!(%error, "a proposal does not apply to the state it was made for");
             self.redo(index);
             return proposal.answer(Outcome::Inconsistent(error));

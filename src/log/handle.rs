@@ -8,10 +8,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::commit::{Job, Outcome, Proposal};
+use super::commit::{Job, Outcome, Proposal, Proposed};
 use super::index::Index;
 use super::tenure::Lease;
-use super::{CommitMeta, Inconsistent, LogParts, Machine, Takeover, run};
+use super::{CommitMeta, Inconsistent, LogParts, Machine, Stamp, Takeover, run};
 
 /// How long a caller waits for its commit before it is told that the outcome is not known.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -188,6 +188,36 @@ impl<M: Machine> Log<M> {
         E: Send + 'static,
         F: FnOnce(&M, u64) -> Result<(Vec<M::Operation>, T), E> + Send + 'static,
     {
+        let propose = |machine: &mut M, stamp: Stamp| {
+            propose(machine, stamp.at_ms).map(|(operations, value)| (Proposed::New(operations), value))
+        };
+        self.propose(meta, propose).await
+    }
+
+    /// As [`Log::commit`], for a proposal whose later parts depend on what the earlier ones do: it applies its operations
+    /// itself, the first with the stamp that it is given and each further one with the next index, and returns them all.
+    /// When it declines it **must** have taken back what it applied.
+    ///
+    /// # Errors
+    /// As [`Log::commit`].
+    pub async fn commit_tried<T, E, F>(&self, meta: CommitMeta, try_it: F) -> Result<Committed<T>, CommitError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnOnce(&mut M, Stamp) -> Result<(Vec<M::Operation>, T), E> + Send + 'static,
+    {
+        let propose = |machine: &mut M, stamp: Stamp| {
+            try_it(machine, stamp).map(|(operations, value)| (Proposed::Applied(operations), value))
+        };
+        self.propose(meta, propose).await
+    }
+
+    async fn propose<T, E, F>(&self, meta: CommitMeta, propose: F) -> Result<Committed<T>, CommitError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnOnce(&mut M, Stamp) -> Result<(Proposed<M::Operation>, T), E> + Send + 'static,
+    {
         let jobs = match &*self.shared.intake.read() {
             Intake::Closed => return Err(CommitError::NotServing),
             Intake::ReadOnly(reason) => return Err(CommitError::ReadOnly(reason.clone())),
@@ -281,14 +311,14 @@ where
     M: Machine,
     T: Send,
     E: Send,
-    F: FnOnce(&M, u64) -> Result<(Vec<M::Operation>, T), E> + Send,
+    F: FnOnce(&mut M, Stamp) -> Result<(Proposed<M::Operation>, T), E> + Send,
 {
-    fn propose(&mut self, machine: &M, at_ms: u64) -> Option<Vec<M::Operation>> {
+    fn propose(&mut self, machine: &mut M, stamp: Stamp) -> Option<Proposed<M::Operation>> {
         if self.reply.as_ref().is_none_or(oneshot::Sender::is_closed) {
             return None;
         }
         let propose = self.propose.take()?;
-        match propose(machine, at_ms) {
+        match propose(machine, stamp) {
             Ok((operations, value)) => {
                 self.value = Some(value);
                 Some(operations)

@@ -10,7 +10,7 @@ use super::{
     answers::Answer,
     blob::SealedBlob,
     catalog::{Catalog, Marks},
-    id::NodeId,
+    id::{NodeId, VersionId},
     index::Place,
     name::FileName,
     node::{Content, File, Node, Older, Standing, Version},
@@ -81,11 +81,13 @@ impl Catalog {
                 self.put_fate(*blob, Fate::Purged);
                 Ok(())
             }),
+            Operation::CopyFile { id, parent, name, source } => self.copy_file(stamp, *id, (*parent, name), *source),
+            Operation::RestoreVersion { file, version } => self.restore_version(stamp, *file, *version),
             Operation::SetSetting { key, value } => self.set_setting(key, value.as_ref()),
         }
     }
 
-    fn create(
+    pub(super) fn create(
         &mut self,
         stamp: &Stamp,
         id: NodeId,
@@ -116,6 +118,16 @@ impl Catalog {
         let Content::File(file) = &mut node.content else { return Err(Inconsistent("a folder has no versions")) };
         file.older = file.versions().cloned().collect();
         file.current = current;
+        self.put(stamp, node)
+    }
+
+    fn restore_version(&mut self, stamp: &Stamp, id: NodeId, version: VersionId) -> Result<(), Inconsistent> {
+        let mut node = self.copy_at(id, Place::Live)?;
+        let Content::File(file) = &mut node.content else { return Err(Inconsistent("a folder has no versions")) };
+        let found = file.older.iter().find(|older| older.id() == version).cloned();
+        let found = found.ok_or(Inconsistent("a restored version is not among the older ones"))?;
+        file.older = file.versions().filter(|kept| kept.id() != version).cloned().collect();
+        file.current = Version { created_ms: stamp.at_ms, ..found };
         self.put(stamp, node)
     }
 

@@ -36,8 +36,8 @@ pub enum VaultError {
     /// The root folder can't be renamed, moved, starred or deleted.
     #[error("the root folder cannot be changed")]
     IsRoot,
-    /// A folder can't be moved into itself.
-    #[error("a folder cannot be moved into itself")]
+    /// A folder can't be moved or copied into itself.
+    #[error("a folder cannot go into itself")]
     IntoItself,
     /// The node is in the trash, where it can only be restored or deleted for ever.
     #[error("this is in the trash; restore it first")]

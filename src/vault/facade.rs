@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::{Clock, VaultConfig},
     crypto::{BlobId, VaultKeys},
-    log::{Change, CommitError, CommitMeta, Log},
+    log::{Change, CommitError, CommitMeta, Committed, Log},
     state::State,
     store::Store,
 };
@@ -237,6 +237,20 @@ impl Vault {
         }
     }
 
+    /// Makes an older version what the file is again; what it was until now becomes an older version.
+    ///
+    /// # Errors
+    /// [`VaultError::NotFound`]; what is wrong with the file.
+    pub async fn restore_version(
+        &self,
+        actor: Actor,
+        file: NodeId,
+        version: VersionId,
+    ) -> Result<NodeView, VaultError> {
+        self.commit(actor.into(), move |catalog, _| catalog.propose_version_restore(file, version)).await?;
+        self.changed(file)
+    }
+
     /// Deletes an older version of a file for ever.
     ///
     /// # Errors
@@ -299,21 +313,7 @@ impl Vault {
         T: Send + 'static,
         E: From<VaultError> + Send + 'static,
     {
-        let error = match self.0.log.commit(meta, propose).await {
-            Ok(committed) => return Ok(committed.value),
-            Err(CommitError::Refused(error)) => return Err(error),
-            Err(CommitError::ReadOnly(reason)) => VaultError::ReadOnly { reason },
-            Err(CommitError::NotServing) => VaultError::NotServing,
-            Err(CommitError::OutcomeUnknown) => VaultError::OutcomeUnknown,
-            Err(CommitError::TooLarge) => {
-                VaultError::LimitExceeded { what: "bytes of one change", limit: crate::crypto::ENTRY_MAX as u64 }
-            }
-            Err(CommitError::Inconsistent(error)) => {
-                tracing::error!(%error, "a proposal does not apply to the state it was made for");
-                VaultError::Inconsistent
-            }
-        };
-        Err(error.into())
+        answer_of(self.0.log.commit(meta, propose).await)
     }
 
     /// Names a blob that never became content, so that its object may be deleted; one that is known stays as it is.
@@ -326,4 +326,23 @@ impl Vault {
         self.0.upkeep_wanted.notify_one();
         Ok(())
     }
+}
+
+/// What a commit answers, in the vault's own words.
+pub(super) fn answer_of<T, E: From<VaultError>>(committed: Result<Committed<T>, CommitError<E>>) -> Result<T, E> {
+    let error = match committed {
+        Ok(committed) => return Ok(committed.value),
+        Err(CommitError::Refused(error)) => return Err(error),
+        Err(CommitError::ReadOnly(reason)) => VaultError::ReadOnly { reason },
+        Err(CommitError::NotServing) => VaultError::NotServing,
+        Err(CommitError::OutcomeUnknown) => VaultError::OutcomeUnknown,
+        Err(CommitError::TooLarge) => {
+            VaultError::LimitExceeded { what: "bytes of one change", limit: crate::crypto::ENTRY_MAX as u64 }
+        }
+        Err(CommitError::Inconsistent(error)) => {
+            tracing::error!(%error, "a proposal does not apply to the state it was made for");
+            VaultError::Inconsistent
+        }
+    };
+    Err(error.into())
 }

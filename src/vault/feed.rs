@@ -237,6 +237,8 @@ fn notice(place: FeedPlace, change: &Change<Operation>) -> Option<Notice> {
     let (kind, mut nodes, parent) = match &change.operation {
         Operation::CreateFolder { id, parent, .. } => (Kind::FolderCreated, vec![*id], Some(*parent)),
         Operation::AddFile { id, parent, .. } => (Kind::FileCreated, vec![*id], Some(*parent)),
+        Operation::CopyFile { id, parent, .. } => (Kind::FileCreated, vec![*id], Some(*parent)),
+        Operation::RestoreVersion { file, .. } => (Kind::ContentChanged, vec![*file], None),
         Operation::AddVersion { file, .. } => (Kind::ContentChanged, vec![*file], None),
         Operation::Rename { id, .. } => (Kind::Renamed, vec![*id], None),
         Operation::Move { id, parent, .. } => (Kind::Moved, vec![*id], Some(*parent)),

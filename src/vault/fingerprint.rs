@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{blob::MediaType, id::NodeId, name::FileName, propose::Target};
+use super::{blob::MediaType, copy::CopyTarget, id::NodeId, name::FileName, propose::Target};
 use crate::crypto::BlobId;
 
 /// SHA-256 over everything that a request asked for, but the content itself.
@@ -16,6 +16,12 @@ impl Fingerprint {
 
     pub(super) fn of_folder(parent: NodeId, name: &FileName) -> Self {
         Self::of(&[b"folder", parent.as_bytes(), name.as_str().as_bytes()])
+    }
+
+    pub(super) fn of_copy(source: NodeId, target: &CopyTarget) -> Self {
+        let CopyTarget { parent, name, if_taken } = target;
+        let name = name.as_ref().map_or("", FileName::as_str).as_bytes();
+        Self::of(&[b"copy", source.as_bytes(), parent.as_bytes(), name, &[*if_taken as u8]])
     }
 
     pub(super) fn of_upload(target: &Target, media_type: Option<&MediaType>, size_bytes: Option<u64>) -> Self {

@@ -8,10 +8,12 @@ use super::{
 use crate::crypto::{BlobId, Geometry, WrappedDek};
 use crate::log::{CommitMeta, Machine, Stamp};
 
-/// A blob of that size; equal tags give equal blobs.
+/// A blob of that size; equal tags give equal blobs, larger ones larger ids, and the index takes some for one another at
+/// first sight.
 pub(super) fn blob(tag: u64, size_bytes: u64) -> SealedBlob {
     let mut id = [0x5A; 16];
-    id[..8].copy_from_slice(&tag.to_be_bytes());
+    id[..4].copy_from_slice(&u32::try_from(tag / 3).unwrap().to_be_bytes());
+    id[4..12].copy_from_slice(&tag.to_be_bytes());
     let geometry = Geometry::from_k(23).unwrap();
     let salts = vec![[7; 24]; geometry.part_count(size_bytes) as usize];
     SealedBlob {

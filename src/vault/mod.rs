@@ -7,11 +7,13 @@ mod actor;
 mod answers;
 mod apply;
 mod blob;
+mod bulk;
 mod catalog;
 mod codec;
 #[cfg(test)]
 mod commands;
 pub mod content;
+mod copy;
 mod direct;
 mod error;
 mod facade;
@@ -19,6 +21,7 @@ mod feed;
 mod fingerprint;
 #[cfg(test)]
 mod fixture;
+mod fold;
 mod grant;
 mod id;
 mod index;
@@ -33,6 +36,7 @@ mod propose;
 mod query;
 mod quota;
 mod retired;
+mod search;
 mod settings;
 mod short;
 mod snapshot;
@@ -43,7 +47,9 @@ mod view;
 pub use actor::Actor;
 pub use answers::{ANSWER_LIFE_MS, MAX_ANSWERS};
 pub use blob::{InvalidMediaType, MAX_MEDIA_TYPE_BYTES, MediaType, Salts, SealedBlob};
+pub use bulk::{BulkAction, BulkOutcome, MAX_BULK};
 pub use catalog::Catalog;
+pub use copy::{CopyTarget, IfTaken, MAX_COPIED};
 pub use direct::{
     Checksum, ConfirmedPart, ListedUpload, MAX_PARTS_AT_ONCE, OpenUpload, PartToConfirm, PartToSign, PartUrl, Progress,
     Swept, UploadPlan,

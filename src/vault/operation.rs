@@ -171,6 +171,32 @@ pub enum Operation {
         #[cbor(n(0), with = "codec::fixed_list")]
         blobs: Vec<BlobId>,
     },
+    /// A new file with the content that another has now; both name the same blob.
+    #[n(46)]
+    CopyFile {
+        /// The new node.
+        #[cbor(n(0), with = "codec::fixed")]
+        id: NodeId,
+        /// The folder it is in.
+        #[cbor(n(1), with = "codec::fixed")]
+        parent: NodeId,
+        /// Its name there.
+        #[n(2)]
+        name: FileName,
+        /// The file whose content it has.
+        #[cbor(n(3), with = "codec::fixed")]
+        source: NodeId,
+    },
+    /// An older version is what the file is again; what it was until now becomes the newest of the older ones.
+    #[n(47)]
+    RestoreVersion {
+        /// The file.
+        #[cbor(n(0), with = "codec::fixed")]
+        file: NodeId,
+        /// The version.
+        #[cbor(n(1), with = "codec::fixed")]
+        version: VersionId,
+    },
     /// A setting of the owner has another value, or none any more.
     #[n(48)]
     SetSetting {
@@ -210,6 +236,8 @@ mod tests {
             (32, Operation::CreateFolder { id, parent, name: name.clone() }),
             (33, Operation::AddFile { id, parent, name: name.clone(), blob: blob.clone() }),
             (34, Operation::AddVersion { file: id, blob: blob.clone() }),
+            (46, Operation::CopyFile { id, parent, name: name.clone(), source: parent }),
+            (47, Operation::RestoreVersion { file: id, version: blob.id }),
             (35, Operation::Rename { id, name: name.clone() }),
             (36, Operation::Move { id, parent, name: name.clone() }),
             (37, Operation::Star { id, starred: true }),

@@ -99,7 +99,7 @@ pub(super) struct Cursor {
     #[n(2)]
     is_file: bool,
     #[n(3)]
-    name: FileName,
+    pub(super) name: FileName,
     /// A size or a time.
     #[n(4)]
     pub(super) number: u64,

@@ -156,6 +156,18 @@ impl Catalog {
         Ok((vec![Operation::Discard { nodes: vec![id] }], ()))
     }
 
+    /// An older version is what the file is again.
+    pub(super) fn propose_version_restore(&self, file: NodeId, version: VersionId) -> Proposal<()> {
+        let versions = self.live(file)?.file().ok_or(VaultError::NotAFile)?;
+        if versions.current.id() == version {
+            return Ok((Vec::new(), ()));
+        }
+        if !versions.older.iter().any(|older| older.id() == version) {
+            return Err(VaultError::NotFound);
+        }
+        Ok((vec![Operation::RestoreVersion { file, version }], ()))
+    }
+
     /// An older version of a file is deleted for ever.
     pub(super) fn propose_version_purge(&self, file: NodeId, version: VersionId) -> Proposal<()> {
         let node = self.visible(file)?;
@@ -187,7 +199,7 @@ impl Catalog {
         if self.index.place(node) == Place::Gone { Err(VaultError::NotFound) } else { Ok(node) }
     }
 
-    fn live(&self, id: NodeId) -> Result<&Node, VaultError> {
+    pub(super) fn live(&self, id: NodeId) -> Result<&Node, VaultError> {
         let node = self.index.get(id).ok_or(VaultError::NotFound)?;
         match self.index.place(node) {
             Place::Live => Ok(node),
@@ -210,7 +222,7 @@ impl Catalog {
     }
 
     /// The folder, when a tree of that height fits below it.
-    fn room_below(&self, folder: NodeId, height: usize) -> Result<&Node, VaultError> {
+    pub(super) fn room_below(&self, folder: NodeId, height: usize) -> Result<&Node, VaultError> {
         let folder = self.live_folder(folder)?;
         // The folder itself is among those counted, and the root is at depth 0.
         let depth = self.index.upwards(folder).count() - 1;
@@ -221,7 +233,7 @@ impl Catalog {
     }
 
     /// How many levels the node and what is below it take. Costs a step for each folder below.
-    fn height(&self, node: &Node) -> usize {
+    pub(super) fn height(&self, node: &Node) -> usize {
         let mut height = 0;
         let mut level = vec![node.id];
         while !level.is_empty() {
@@ -237,7 +249,7 @@ impl Catalog {
         height
     }
 
-    fn name_is_free(&self, parent: NodeId, name: &FileName) -> Result<(), VaultError> {
+    pub(super) fn name_is_free(&self, parent: NodeId, name: &FileName) -> Result<(), VaultError> {
         match self.index.child(parent, name) {
             Some(existing) => Err(VaultError::Exists { existing: existing.id }),
             None => Ok(()),
@@ -245,7 +257,7 @@ impl Catalog {
     }
 
     /// The name itself, or with the lowest number that makes it free.
-    fn free_name(&self, parent: NodeId, name: &FileName, is_file: bool) -> Result<FileName, VaultError> {
+    pub(super) fn free_name(&self, parent: NodeId, name: &FileName, is_file: bool) -> Result<FileName, VaultError> {
         let Some(existing) = self.index.child(parent, name) else { return Ok(name.clone()) };
         (2..=MAX_NUMBERED)
             .map(|number| name.numbered(number, is_file))

@@ -19,6 +19,7 @@ mod log;
 mod login;
 mod lying_bucket;
 mod owner;
+mod overview;
 mod probe;
 mod quota;
 mod redis_server;

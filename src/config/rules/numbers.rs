@@ -69,7 +69,7 @@ pub(super) const HEADER_TIMEOUT_SECS: Number = count("HEADER_TIMEOUT_SECS", 10, 
 pub(super) const REQUEST_TIMEOUT_SECS: Number = count("REQUEST_TIMEOUT_SECS", 30, 1, 3_600);
 pub(super) const DRAIN_SECS: Number = count("DRAIN_SECS", 20, 0, 600);
 pub(super) const MAX_CONNECTIONS: Number = count("MAX_CONNECTIONS", 512, 8, 65_536);
-pub(super) const MAX_JSON_SIZE: Number = bytes("MAX_JSON_SIZE", 256 * KIB, 4 * KIB, 16 * MIB);
+pub(super) const MAX_JSON_SIZE: Number = bytes("MAX_JSON_SIZE", 512 * KIB, 4 * KIB, 16 * MIB);
 
 impl Number {
     /// The number, or the default where it is absent. A bad one is a finding, and the default stands in for it.

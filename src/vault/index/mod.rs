@@ -13,15 +13,19 @@
 //!
 //! It does not know which changes make sense (`propose.rs`), nor what is allowed to follow what (`apply.rs`).
 
+mod hidden;
+mod names;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use crate::crypto::BlobId;
 
+pub(super) use self::hidden::Hidden;
+pub(super) use self::names::{Grade, Hit, Names, moment};
 pub use self::order::SortKey;
 pub(super) use self::order::{Ordered, Rank, Slots};
 use super::{
@@ -43,10 +47,13 @@ pub(super) struct Index {
     free: Vec<u32>,
     by_id: HashTable<u32>,
     by_blob: HashTable<BlobUse>,
+    /// How many versions use a blob that more than one ever used; no other of its uses is kept then.
+    shared: HashMap<BlobId, u32>,
     children: HashMap<u32, Ordered>,
     /// Folders' children in other orders, the last asked for last.
     kept_orders: Mutex<Vec<(u32, Ordered)>>,
     starred: Ordered,
+    names: Names,
     /// Roots of the trash, by time.
     trash: BTreeSet<(u64, NodeId)>,
     discarded: BTreeSet<NodeId>,
@@ -86,9 +93,11 @@ impl Index {
             free: Vec::new(),
             by_id: HashTable::new(),
             by_blob: HashTable::new(),
+            shared: HashMap::new(),
             children: HashMap::new(),
             kept_orders: Mutex::default(),
             starred: Ordered::default(),
+            names: Names::default(),
             trash: BTreeSet::new(),
             discarded: BTreeSet::new(),
             outdated: BTreeSet::new(),
@@ -122,6 +131,7 @@ impl Index {
             (None, found) => found.inspect(|slot| self.release(id, *slot)),
         };
         if let Some(slot) = slot {
+            self.names.replace(slot, old.as_ref(), self.slots.get(slot));
             self.account(slot, old.as_ref());
         }
         old
@@ -130,6 +140,16 @@ impl Index {
     /// The node, wherever it stands.
     pub(super) fn get(&self, id: NodeId) -> Option<&Node> {
         self.slots.get(self.slot(id)?)
+    }
+
+    /// The node in a slot.
+    pub(super) fn at(&self, slot: u32) -> Option<&Node> {
+        self.slots.get(slot)
+    }
+
+    /// The folded names of all that is listed.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Where the node stands.
@@ -237,11 +257,19 @@ impl Index {
 
     /// How many versions use this blob.
     pub(super) fn uses(&self, blob: BlobId) -> usize {
+        match self.shared.get(&blob) {
+            Some(uses) => *uses as usize,
+            None => usize::from(self.only_use(blob, |slot| self.slots.get(slot)).is_some()),
+        }
+    }
+
+    /// The only use of a blob that is not shared, by the nodes as `node_in` has them.
+    fn only_use<'a>(&'a self, blob: BlobId, node_in: impl Fn(u32) -> Option<&'a Node>) -> Option<BlobUse> {
         let hash = short_hash(blob);
-        let uses = self.by_blob.iter_hash(spread(hash)).filter(|used| used.hash == hash);
-        let slots: BTreeSet<u32> = uses.map(|used| used.slot).collect();
-        let files = slots.into_iter().filter_map(|slot| self.slots.get(slot)?.file());
-        files.map(|file| file.versions().filter(|version| version.id() == blob).count()).sum()
+        let names_it = |file: &File| file.versions().any(|version| version.id() == blob);
+        let is_of_blob =
+            |used: &&BlobUse| used.hash == hash && node_in(used.slot).and_then(Node::file).is_some_and(names_it);
+        self.by_blob.iter_hash(spread(hash)).find(is_of_blob).copied()
     }
 
     /// Plaintext bytes of all versions, those in the trash included, a shared blob counted once.
@@ -343,23 +371,35 @@ impl Index {
 
     /// Brings the uses of blobs and the bytes in use up to date after the node in `slot` took the place of `old`.
     fn account(&mut self, slot: u32, old: Option<&Node>) {
-        for (blob, (change, size_bytes)) in changed_uses(old, self.slots.get(slot)) {
-            let hash = short_hash(blob);
-            for _ in 0..change {
-                self.by_blob.insert_unique(spread(hash), BlobUse { hash, slot }, |used| spread(used.hash));
+        for (blob, change, size_bytes) in changed_uses(old, self.slots.get(slot)) {
+            let shared = self.shared.get(&blob).copied();
+            let node_in = |used| if used == slot { old } else { self.slots.get(used) };
+            let only = if shared.is_none() { self.only_use(blob, node_in) } else { None };
+            let before = shared.unwrap_or(u32::from(only.is_some()));
+            let uses = before.checked_add_signed(change).expect("what a node no longer uses it did use");
+            if let Some(only) = only {
+                self.forget_use(only);
             }
-            for _ in change..0 {
-                let found = self.by_blob.find_entry(spread(hash), |used| used.hash == hash && used.slot == slot);
-                if let Ok(entry) = found {
-                    entry.remove();
-                }
+            if (before, uses) == (0, 1) {
+                let only = BlobUse { hash: short_hash(blob), slot };
+                self.by_blob.insert_unique(spread(only.hash), only, |used| spread(used.hash));
+            } else if uses > 0 {
+                self.shared.insert(blob, uses);
+            } else {
+                self.shared.remove(&blob);
             }
-            let uses = self.uses(blob);
-            if change < 0 && uses == 0 {
-                self.bytes_used -= size_bytes;
-            } else if change > 0 && usize::try_from(change) == Ok(uses) {
-                self.bytes_used += size_bytes;
+            match (before, uses) {
+                (0, _) => self.bytes_used += size_bytes,
+                (_, 0) => self.bytes_used -= size_bytes,
+                _ => {}
             }
+        }
+    }
+
+    fn forget_use(&mut self, only: BlobUse) {
+        let is_it = |used: &BlobUse| used.hash == only.hash && used.slot == only.slot;
+        if let Ok(entry) = self.by_blob.find_entry(spread(only.hash), is_it) {
+            entry.remove();
         }
     }
 
@@ -391,9 +431,9 @@ fn root() -> Node {
 }
 
 /// How many more or fewer times each blob is used by `new` than by `old`, with its size.
-fn changed_uses(old: Option<&Node>, new: Option<&Node>) -> BTreeMap<BlobId, (i64, u64)> {
+fn changed_uses(old: Option<&Node>, new: Option<&Node>) -> Vec<(BlobId, i32, u64)> {
     let (old, new) = (old.and_then(Node::file), new.and_then(Node::file));
-    let mut changes = BTreeMap::new();
+    let mut changes = Vec::new();
     if let (Some(old), Some(new)) = (old, new)
         && old.older.is_same(&new.older)
         && old.current.id() == new.current.id()
@@ -402,10 +442,16 @@ fn changed_uses(old: Option<&Node>, new: Option<&Node>) -> BTreeMap<BlobId, (i64
     }
     for (file, change) in [(old, -1), (new, 1)] {
         for version in file.into_iter().flat_map(File::versions) {
-            changes.entry(version.id()).or_insert((0, version.blob.size_bytes)).0 += change;
+            changes.push((version.id(), change, version.blob.size_bytes));
         }
     }
-    changes.retain(|_, (change, _)| *change != 0);
+    changes.sort_unstable_by_key(|(blob, ..)| *blob);
+    changes.dedup_by(|later, first| {
+        let is_same = later.0 == first.0;
+        first.1 += if is_same { later.1 } else { 0 };
+        is_same
+    });
+    changes.retain(|(_, change, _)| *change != 0);
     changes
 }
 

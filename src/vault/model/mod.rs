@@ -2,11 +2,16 @@
 //! that can be asked. Along the way every commit is tried and taken back first, snapshots are restored, and in the end
 //! the log is replayed.
 
+mod plain;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use self::plain::{Model, Plain};
 use super::{
+    bulk::BulkAction,
+    copy::{CopyTarget, IfTaken},
     error::VaultError,
     fixture::{self, Book},
     id::NodeId,
@@ -32,11 +37,15 @@ enum Command {
     Restore { node: usize, to: Option<usize> },
     Discard { node: usize },
     DropVersion { file: usize, version: usize },
+    RestoreVersion { file: usize, version: usize },
+    Copy { node: usize, parent: usize, name: Option<usize>, if_taken: IfTaken },
+    Bulk { action: usize, nodes: Vec<usize>, to: Option<usize> },
     Purge { most: usize },
 }
 
 fn command() -> impl Strategy<Value = Command> {
     let (node, name) = (0..64_usize, 0..NAMES.len());
+    let taken = prop_oneof![Just(IfTaken::Fail), Just(IfTaken::Number)];
     let conflict = prop_oneof![Just(OnConflict::Fail), Just(OnConflict::Replace), Just(OnConflict::KeepBoth)];
     prop_oneof![
         4 => (node.clone(), name.clone()).prop_map(|(parent, name)| Command::Folder { parent, name }),
@@ -48,61 +57,14 @@ fn command() -> impl Strategy<Value = Command> {
         3 => node.clone().prop_map(|node| Command::Trash { node }),
         3 => (node.clone(), prop::option::of(node.clone())).prop_map(|(node, to)| Command::Restore { node, to }),
         1 => node.clone().prop_map(|node| Command::Discard { node }),
-        1 => (node, 0..3_usize).prop_map(|(file, version)| Command::DropVersion { file, version }),
+        1 => (node.clone(), 0..3_usize).prop_map(|(file, version)| Command::DropVersion { file, version }),
+        1 => (node.clone(), 0..3_usize).prop_map(|(file, version)| Command::RestoreVersion { file, version }),
+        3 => (node.clone(), node.clone(), prop::option::of(0..NAMES.len()), taken)
+            .prop_map(|(node, parent, name, if_taken)| Command::Copy { node, parent, name, if_taken }),
+        3 => (0..6_usize, prop::collection::vec(node.clone(), 1..12), prop::option::of(node))
+            .prop_map(|(action, nodes, to)| Command::Bulk { action, nodes, to }),
         1 => (1..5_usize).prop_map(|most| Command::Purge { most }),
     ]
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Plain {
-    parent: NodeId,
-    name: String,
-    standing: Place,
-    starred: bool,
-    /// Newest last; none for a folder.
-    versions: Vec<(BlobId, u64)>,
-}
-
-/// The vault as a plain map, with every question answered by looking at all of it.
-#[derive(Debug, Clone, Default)]
-struct Model(BTreeMap<NodeId, Plain>);
-
-impl Model {
-    fn place(&self, id: NodeId) -> Option<Place> {
-        if id == NodeId::ROOT {
-            return Some(Place::Live);
-        }
-        let node = self.0.get(&id)?;
-        if node.standing == Place::Live { self.place(node.parent) } else { Some(node.standing) }
-    }
-
-    fn is_live_folder(&self, id: NodeId) -> bool {
-        let is_folder = id == NodeId::ROOT || self.0.get(&id).is_some_and(|node| node.versions.is_empty());
-        is_folder && self.place(id) == Some(Place::Live)
-    }
-
-    fn child(&self, parent: NodeId, name: &str) -> Option<NodeId> {
-        let mut all = self.0.iter();
-        all.find(|(_, node)| node.standing == Place::Live && node.parent == parent && node.name == name)
-            .map(|(id, _)| *id)
-    }
-
-    fn is_inside(&self, mut id: NodeId, folder: NodeId) -> bool {
-        while id != NodeId::ROOT && id != folder {
-            id = self.0[&id].parent;
-        }
-        id == folder
-    }
-
-    fn restore_parent(&self, mut id: NodeId) -> NodeId {
-        loop {
-            match self.place(id) {
-                Some(Place::Live) => return id,
-                Some(_) => id = self.0[&id].parent,
-                None => return NodeId::ROOT,
-            }
-        }
-    }
 }
 
 /// Both sides of the comparison.
@@ -165,23 +127,29 @@ impl Pair {
             }
             Command::Trash { node } => {
                 let id = self.id(node);
-                let expected = id != NodeId::ROOT && self.model.place(id) == Some(Place::Live);
+                let expected = self.model.trash(id, self.book.now_ms);
                 assert_eq!(self.commit(self.book.catalog.propose_trash(id, None)).is_some(), expected);
-                if expected {
-                    let since_ms = self.book.now_ms;
-                    self.model.0.get_mut(&id).unwrap().standing = Place::InTrash { since_ms };
-                }
             }
-            Command::Restore { node, to } => self.restore(self.id(node), to.map(|at| self.id(at))),
+            Command::Restore { node, to } => {
+                let (id, to) = (self.id(node), to.map(|at| self.id(at)));
+                let expected = self.model.restore(id, to);
+                assert_eq!(self.commit(self.book.catalog.propose_restore(id, to)).is_some(), expected);
+            }
             Command::Discard { node } => {
                 let id = self.id(node);
-                let expected = matches!(self.model.place(id), Some(Place::InTrash { .. }));
+                let expected = self.model.discard(id);
                 assert_eq!(self.commit(self.book.catalog.propose_discard(id)).is_some(), expected);
-                if expected {
-                    self.model.0.get_mut(&id).unwrap().standing = Place::Gone;
-                }
             }
             Command::DropVersion { file, version } => self.drop_version(self.id(file), version),
+            Command::RestoreVersion { file, version } => self.restore_version(self.id(file), version),
+            Command::Copy { node, parent, name, if_taken } => {
+                let name = name.map(|at| FileName::parse(NAMES[at]).unwrap());
+                self.copy(self.id(node), CopyTarget { parent: self.id(parent), name, if_taken });
+            }
+            Command::Bulk { action, nodes, to } => {
+                let nodes = nodes.into_iter().map(|at| self.id(at)).collect();
+                self.bulk(action, nodes, to.map(|at| self.id(at)));
+            }
             Command::Purge { most } => self.purge(most),
         }
     }
@@ -218,51 +186,95 @@ impl Pair {
                 self.model.0.get_mut(&id).unwrap().versions.push(version);
             }
             _ => {
-                let name = self.free_name(parent, &name, true);
+                let name = self.model.free_name(parent, &name, true);
                 self.add(id, parent, &name, vec![version]);
             }
         }
     }
 
-    fn free_name(&self, parent: NodeId, name: &FileName, is_file: bool) -> String {
-        let numbered = (2..).map(|number| name.numbered(number, is_file));
-        let mut names = std::iter::once(name.clone()).chain(numbered);
-        names.find(|name| self.model.child(parent, name.as_str()).is_none()).unwrap().as_str().to_owned()
-    }
-
     fn update(&mut self, id: NodeId, name: Option<&str>, parent: Option<NodeId>, starred: Option<bool>) {
         let patch = NodePatch { name: name.map(|name| FileName::parse(name).unwrap()), parent, starred };
-        let done = self.commit(self.book.catalog.propose_update(id, patch, None)).is_some();
-        let mut expected = id != NodeId::ROOT && self.model.place(id) == Some(Place::Live);
-        if expected {
-            let node = &self.model.0[&id];
-            let (to, called) = (parent.unwrap_or(node.parent), name.unwrap_or(&node.name));
-            expected = self.model.is_live_folder(to)
-                && !self.model.is_inside(to, id)
-                && self.model.child(to, called).is_none_or(|other| other == id);
-            if expected {
-                let changed = Plain {
-                    parent: to,
-                    name: called.to_owned(),
-                    starred: starred.unwrap_or(node.starred),
-                    ..node.clone()
-                };
-                self.model.0.insert(id, changed);
-            }
-        }
-        assert_eq!(done, expected);
+        let expected = self.model.update(id, name, parent, starred);
+        assert_eq!(self.commit(self.book.catalog.propose_update(id, patch, None)).is_some(), expected);
     }
 
-    fn restore(&mut self, id: NodeId, to: Option<NodeId>) {
-        let done = self.commit(self.book.catalog.propose_restore(id, to)).is_some();
-        let in_trash = matches!(self.model.place(id), Some(Place::InTrash { .. }));
-        let expected = in_trash && to.is_none_or(|to| self.model.is_live_folder(to));
-        assert_eq!(done, expected);
+    fn copy(&mut self, source: NodeId, target: CopyTarget) {
+        let CopyTarget { parent, name, if_taken } = target.clone();
+        let proposal = self.book.catalog.propose_copy(source, target);
+        let made = proposal.as_ref().map_or(Vec::new(), |(operations, _)| operations.clone());
+        let copy = self.commit(proposal);
+        let node = self.model.0.get(&source).filter(|_| self.model.place(source) == Some(Place::Live)).cloned();
+        let fits = |node: &Plain| {
+            let name = name.as_ref().map_or(node.name.as_str(), FileName::as_str);
+            self.model.is_live_folder(parent)
+                && !self.model.is_inside(parent, source)
+                && (if_taken == IfTaken::Number || self.model.child(parent, name).is_none())
+        };
+        assert_eq!(copy.is_some(), node.as_ref().is_some_and(fits));
+        let (Some(copy), Some(node)) = (copy, node) else { return };
+        let called = name.unwrap_or_else(|| FileName::parse(&node.name).unwrap());
+        let called = self.model.free_name(parent, &called, !node.versions.is_empty());
+        let (mut original, mut copied) = (BTreeMap::new(), BTreeMap::new());
+        self.model.shape(source, "", &mut original);
+        for operation in made {
+            match operation {
+                Operation::CreateFolder { id, parent, name } => self.add(id, parent, name.as_str(), Vec::new()),
+                Operation::CopyFile { id, parent, name, source } => {
+                    let content = *self.model.0[&source].versions.last().unwrap();
+                    self.add(id, parent, name.as_str(), vec![content]);
+                }
+                other => panic!("{other:?} makes no copy"),
+            }
+        }
+        self.model.shape(copy, "", &mut copied);
+        assert_eq!(copied, original);
+        assert_eq!((self.model.0[&copy].name.as_str(), self.model.0[&copy].parent), (called.as_str(), parent));
+    }
+
+    fn bulk(&mut self, action: usize, nodes: Vec<NodeId>, to: Option<NodeId>) {
+        let folder = to.unwrap_or(NodeId::ROOT);
+        let actions = [
+            BulkAction::Trash,
+            BulkAction::Restore { to },
+            BulkAction::Move { to: folder },
+            BulkAction::Star,
+            BulkAction::Unstar,
+            BulkAction::Delete,
+        ];
+        let mut named = BTreeSet::new();
+        let refused: Vec<NodeId> = nodes
+            .iter()
+            .copied()
+            .filter(|id| named.insert(*id))
+            .filter(|id| !match action {
+                0 => self.model.trash(*id, self.book.now_ms),
+                1 => self.model.restore(*id, to),
+                2 => self.model.update(*id, None, Some(folder), None),
+                3 => self.model.update(*id, None, None, Some(true)),
+                4 => self.model.update(*id, None, None, Some(false)),
+                _ => self.model.discard(*id),
+            })
+            .collect();
+        let stamp = crate::log::Stamp { seq: u64::MAX, index: 0, at_ms: 1 };
+        let before = self.book.catalog.snapshot();
+        self.book.catalog.begin();
+        let proposal = self.book.catalog.try_bulk(stamp, actions[action], &nodes);
+        self.book.catalog.rollback();
+        assert!(before == self.book.catalog.snapshot(), "an attempt leaves no trace");
+        let outcome = self.commit(proposal).unwrap();
+        assert_eq!(outcome.done, named.len() - refused.len());
+        assert_eq!(outcome.refused.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), refused);
+    }
+
+    fn restore_version(&mut self, id: NodeId, at: usize) {
+        let versions = self.model.0.get(&id).map(|node| node.versions.clone()).unwrap_or_default();
+        let Some((version, _)) = versions.get(at) else { return };
+        let expected = self.model.place(id) == Some(Place::Live);
+        assert_eq!(self.commit(self.book.catalog.propose_version_restore(id, *version)).is_some(), expected);
         if expected {
-            let node = self.model.0[&id].clone();
-            let parent = to.unwrap_or_else(|| self.model.restore_parent(node.parent));
-            let name = self.free_name(parent, &FileName::parse(&node.name).unwrap(), !node.versions.is_empty());
-            self.model.0.insert(id, Plain { parent, name, standing: Place::Live, ..node });
+            let versions = &mut self.model.0.get_mut(&id).unwrap().versions;
+            let restored = versions.remove(at);
+            versions.push(restored);
         }
     }
 
@@ -326,6 +338,10 @@ impl Pair {
             .collect();
         expected.sort();
         assert_eq!(trash, expected);
+        let listed: BTreeSet<_> = index.names().all().filter(|hit| !index.hidden().holds(hit.slot)).collect();
+        let listed: BTreeSet<_> = listed.into_iter().filter_map(|hit| Some(index.at(hit.slot)?.id)).collect();
+        let live = |id: &&NodeId| model.place(**id) == Some(Place::Live);
+        assert_eq!(listed, model.0.keys().filter(live).copied().collect());
         let starred: BTreeSet<_> = index.nodes(index.starred().slots()).map(|node| node.id).collect();
         assert_eq!(starred, model.0.iter().filter(|(_, node)| node.starred).map(|(id, _)| *id).collect());
         let blobs: BTreeMap<_, _> = model.0.values().flat_map(|node| node.versions.iter().copied()).collect();
@@ -336,7 +352,8 @@ impl Pair {
         assert_eq!(outdated, expected);
         for tag in 1..=self.blobs {
             let blob = fixture::blob(tag, 0).id;
-            assert_eq!(index.uses(blob), usize::from(blobs.contains_key(&blob)));
+            let uses = model.0.values().flat_map(|node| &node.versions).filter(|(used, _)| *used == blob);
+            assert_eq!(index.uses(blob), uses.count());
             let was_named = self.book.entries.iter().any(|(_, operation)| match operation {
                 Operation::Purge { blobs, .. } => blobs.contains(&blob),
                 _ => false,
