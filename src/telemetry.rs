@@ -5,6 +5,8 @@
 //! bridged at all. A panic is logged with its place, and with its message only when that is a literal of the source, for a
 //! formatted one may hold anything.
 
+pub mod metrics;
+
 use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;

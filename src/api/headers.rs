@@ -7,7 +7,8 @@ use http::header::{
 use url::Url;
 
 /// For answers that are data: nothing may load, nothing may frame them.
-const CSP_DATA: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const CSP_DATA: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 
 /// For content of the owner's files and of the bucket: a document of its own, without scripts, forms or an origin.
 const CSP_CONTENT: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
@@ -17,8 +18,14 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
-/// Two years, in seconds.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+/// Two years, in seconds, and for whatever is below this host too.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+
+/// Abilities of browsers that no page of the vault needs, nor any document that it shows.
+const PERMISSIONS: HeaderValue = HeaderValue::from_static(
+    "accelerometer=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+     hid=(), magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=(), xr-spatial-tracking=()",
+);
 
 /// Adds what is missing; a route that sets its own content or cache policy keeps it.
 pub fn secure(headers: &mut HeaderMap, public_url: &Url) {
@@ -26,8 +33,8 @@ pub fn secure(headers: &mut HeaderMap, public_url: &Url) {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static("camera=(), geolocation=(), microphone=()"));
+    headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers.insert(PERMISSIONS_POLICY, PERMISSIONS);
     headers.insert(ROBOTS_TAG, HeaderValue::from_static("noindex, nofollow"));
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(CSP_DATA);
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

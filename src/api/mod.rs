@@ -10,6 +10,7 @@ pub mod stall;
 pub mod root;
 pub mod headers;
 pub mod client;
+pub mod origin;
 pub mod problem;
 mod refused;
 pub mod policy;
@@ -34,6 +35,7 @@ pub mod bulk;
 pub mod overview;
 pub mod uploads;
 pub mod health;
+pub mod metrics;
 pub mod openapi;
 
 use std::net::IpAddr;

@@ -64,7 +64,7 @@ pub enum Scope {
 /// What a request counts as, when requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// It may check a secret: the budget for secrets bounds it, and [`Class::Api`] does too.
+    /// It may check a secret: the budget for secrets bounds it, and nothing that strangers can use up does.
     Auth,
     /// Any other request.
     Api,
@@ -188,6 +188,39 @@ mod tests {
         let rows: BTreeSet<String> = table().iter().map(name).collect();
         assert_eq!(rows.len(), table().len(), "an operation has two rows");
         assert_eq!(rows, described);
+    }
+
+    /// The row as `docs/security.md` shows it.
+    fn documented(row: &Policy) -> String {
+        let access = match row.access {
+            Access::Open => "anybody",
+            Access::Ticket => "whoever has the ticket",
+            Access::Session => "any session",
+            Access::Scope(Scope::Read) => "session, scope read",
+            Access::Scope(Scope::Write) => "session, scope write",
+            Access::Scope(Scope::Upload) => "session, scope upload",
+            Access::Scope(Scope::Share) => "session, scope share",
+            Access::Scope(Scope::Audit) => "session, scope audit",
+            Access::OwnerOnly => "session of the owner",
+        };
+        let class = match row.class {
+            Class::Auth => "secrets",
+            Class::Api => "requests",
+            Class::Upload => "uploads",
+            Class::None => "-",
+        };
+        let proof = if row.step_up { "fresh" } else { "" };
+        format!("| `{} {}` | {access} | {class} | {proof} |", row.method, row.path)
+    }
+
+    #[test]
+    fn the_documentation_shows_this_table() {
+        let page = include_str!("../../docs/security.md");
+        let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+        let is_row = |line: &&str| methods.iter().any(|method| line.starts_with(&format!("| `{method} /")));
+        let shown: Vec<&str> = page.lines().filter(is_row).collect();
+        let wanted: Vec<String> = table().iter().map(documented).collect();
+        assert_eq!(shown, wanted, "docs/security.md must show:\n{}", wanted.join("\n"));
     }
 
     #[test]

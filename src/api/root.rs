@@ -1,7 +1,7 @@
 //! From a request of the accept loop to its answer: what every request gets, whatever its route.
 //!
 //! In this order: an id of our own (a stranger's `X-Request-Id` is not taken over), the client's address, the embedded
-//! bucket where the path is its own, the session where the operation needs one, a bounded body, the route, one conversion
+//! bucket where the path is its own, the page it comes from, the session where the operation needs one, a bounded body, the route, one conversion
 //! of every error into a problem, security headers outside of it all so that refusals carry them too, and one line in the
 //! log, which has the route's pattern but never a path, a query, a token or a name. It knows no operation.
 
@@ -22,11 +22,13 @@ use poem::web::{LocalAddr, RemoteAddr};
 use tracing::Instrument;
 
 use super::caller::{Caller, client_info};
-use super::policy::{self, Access, Policy};
+use super::metrics::{self, Listener};
+use super::policy::{self, Access, Class, Policy};
 use super::problem::{self, Code, Problem};
 use super::stall::PacedBody;
-use super::{Coffer, Context, PREFIX, client, headers, quota};
+use super::{Coffer, Context, PREFIX, client, headers, origin, quota};
 use crate::store::embedded::Front;
+use crate::telemetry::metrics::{METRICS, Proof};
 
 /// What answers are made of.
 pub type AnswerBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
@@ -66,16 +68,19 @@ impl Root {
     }
 
     /// Answers one request.
-    pub async fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Response<AnswerBody> {
+    pub async fn answer(self: Arc<Self>, peer: SocketAddr, mut request: Request<Incoming>) -> Response<AnswerBody> {
+        super::alias(request.uri_mut());
         let begun = Instant::now();
         let request_id = data_encoding::HEXLOWER.encode(&crate::crypto::random::bytes::<16>());
         let method = request.method().clone();
         let span = tracing::info_span!("request", request_id);
+        let row = policy::of(&method, request.uri().path());
         async {
             let (mut response, route) = match self.bucket_of(request.uri().path()) {
                 Some(bucket) => (self.store(&bucket.front, request).await, "bucket".to_owned()),
                 None => self.route(peer, request, &request_id).await,
             };
+            count(&method, row, &response, begun.elapsed());
             headers::secure(response.headers_mut(), &self.coffer.http.public_url);
             let id = HeaderValue::from_str(&request_id).expect("hexadecimal digits are a header value");
             response.headers_mut().insert(X_REQUEST_ID, id);
@@ -85,6 +90,18 @@ impl Root {
         }
         .instrument(span)
         .await
+    }
+
+    /// Answers one request of whoever reads the metrics on their own listener.
+    pub async fn answer_monitor(self: Arc<Self>, request: Request<Incoming>) -> Response<AnswerBody> {
+        let (parts, _) = request.into_parts();
+        let request_id = data_encoding::HEXLOWER.encode(&crate::crypto::random::bytes::<16>());
+        let answer = metrics::answer(&self.coffer, &parts, Listener::Own).await;
+        let response: Response<BoxBody<Bytes, std::io::Error>> =
+            answer.unwrap_or_else(|problem| problem.render(&request_id)).into();
+        let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
+        headers::secure(response.headers_mut(), &self.coffer.http.public_url);
+        response
     }
 
     fn bucket_of(&self, path: &str) -> Option<&Bucket> {
@@ -119,7 +136,6 @@ impl Root {
         request_id: &str,
     ) -> (Response<AnswerBody>, String) {
         let (mut parts, body) = request.into_parts();
-        super::alias(&mut parts.uri);
         let address = client::address(peer, &parts.headers, &self.coffer.http.trusted_proxies);
         let policy = policy::of(&parts.method, parts.uri.path());
         let context = Context {
@@ -137,6 +153,7 @@ impl Root {
         let proves = context.proof.is_some();
         let mut route =
             context.policy.map_or_else(|| "-".to_owned(), |row| pattern_of(&format!("{PREFIX}{}", row.path)));
+        let reader = origin::listed(&parts.headers, &self.coffer.http);
         let answered = self.admitted(parts, body, peer, context, &mut route).await;
         let response = answered.unwrap_or_else(|problem| {
             tracing::debug!(%problem, "refused");
@@ -147,6 +164,7 @@ impl Root {
             self.give_nonce(response.headers_mut());
         }
         quota::tell(response.headers_mut(), meter.quota());
+        origin::share(reader, &self.coffer.http, response.headers_mut());
         (response.map(|body| body.map_err(Into::into).boxed_unsync()), route)
     }
 
@@ -159,6 +177,13 @@ impl Root {
         context: Context,
         route: &mut String,
     ) -> Result<poem::Response, Problem> {
+        if parts.uri.path() == metrics::PATH {
+            return metrics::answer(&self.coffer, &parts, Listener::Public).await;
+        }
+        if let Some(answer) = origin::preflight(&parts, &self.coffer.http) {
+            return Ok(answer);
+        }
+        origin::check(&parts.method, &parts.headers, &self.coffer.http)?;
         if context.policy.is_some_and(|policy| policy.access == Access::Open) && context.meter.counts() {
             context.coffer.floors()?.sessions.count_stranger(&client_info(&context)).await?;
         }
@@ -269,6 +294,20 @@ pub fn pattern_of(path: &str) -> String {
 
 fn pattern(found: Option<&PathPattern>) -> String {
     found.map_or_else(|| "-".to_owned(), |pattern| pattern_of(&pattern.0))
+}
+
+/// Counts an answer by its row of the table: nothing that a client chose becomes a label.
+fn count(method: &Method, row: Option<&'static Policy>, response: &Response<AnswerBody>, took: Duration) {
+    let status = response.status().as_u16();
+    METRICS.request(method.as_str(), row.map_or("other", |row| row.path), status, took);
+    if row.is_some_and(|row| row.class == Class::Auth) {
+        METRICS.proof(match status {
+            200..300 => Proof::Right,
+            401 => Proof::Wrong,
+            429 => Proof::LockedOut,
+            _ => Proof::Unchecked,
+        });
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

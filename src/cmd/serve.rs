@@ -14,6 +14,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -38,6 +39,9 @@ use crate::web;
 
 /// From a connection to its first byte. Browsers open connections ahead of their need, so it is not short.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
+
+/// Connections of whoever reads the metrics on their own listener.
+const MONITORS: usize = 8;
 
 /// First and longest pause between attempts to open the vault.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -97,6 +101,7 @@ async fn serve(config: Config) -> Result<(), ServeError> {
         web::pages(openapi::document(), config.http.api_docs.then(openapi::try_page), &config.store.public_origin());
     let root = Arc::new(Root::new(coffer.clone(), pages, folder.as_ref().map(|folder| folder.bucket.clone())));
     let limits = limits(&config.http);
+    let monitors = monitors(&config.http, root.clone(), limits.clone(), shutdown.clone()).await?;
     let answer = move |peer, request| root.clone().answer(peer, request);
     let server = tokio::spawn(server::serve(listener, limits, shutdown.clone(), answer));
     tracing::info!(bind = %config.http.bind, public_url = %config.http.public_url, "listening");
@@ -120,11 +125,25 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let feed = tokio::spawn(vault.clone().run_feed(shutdown.clone()));
     let upkeep = tokio::spawn(vault.run_upkeep(shutdown.clone()));
     // The tasks end after the signal and the drain; they do not panic.
-    let _ = tokio::join!(server, upkeep, feed);
+    let _ = tokio::join!(server, upkeep, feed, monitors);
     log.stop().await;
     watcher.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves `/metrics` on a listener of its own, where there is to be one.
+async fn monitors(
+    http: &HttpConfig,
+    root: Arc<Root>,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> Result<JoinHandle<()>, ServeError> {
+    let Some(bind) = http.metrics_bind else { return Ok(tokio::spawn(async {})) };
+    let listener = listen(bind).await?;
+    let limits = Limits { connections: MONITORS, ..limits };
+    let answer = move |_, request| root.clone().answer_monitor(request);
+    Ok(tokio::spawn(server::serve(listener, limits, shutdown, answer)))
 }
 
 /// What stands once the vault is open.

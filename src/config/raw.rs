@@ -52,7 +52,7 @@ variables! {
     lease_secs, state_dir, retention_days, accept_head,
     trash_days, max_file_size, storage_limit, concurrent_uploads, unfinished_uploads, upload_ttl_hours, url_ttl_secs,
     bind, public_url, trusted_proxies, header_timeout_secs, request_timeout_secs, drain_secs, max_connections,
-    max_json_size, api_docs,
+    max_json_size, cors_origins, metrics_token, metrics_bind, api_docs,
     log_level, log_format,
 }
 
@@ -61,7 +61,7 @@ pub(super) static NAMES: LazyLock<Vec<String>> =
     LazyLock::new(|| FIELDS.iter().map(|field| field.to_ascii_uppercase()).collect());
 
 /// The variables whose value must not be known to others.
-pub(super) const SECRETS: [&str; 7] = [
+pub(super) const SECRETS: [&str; 8] = [
     "USER_PASSWORD",
     "USER_PASSWORD_HASH",
     "JWT_SECRET",
@@ -69,6 +69,7 @@ pub(super) const SECRETS: [&str; 7] = [
     "S3_ACCESS_KEY_ID",
     "S3_SECRET_ACCESS_KEY",
     "REDIS_URL",
+    "METRICS_TOKEN",
 ];
 
 impl Raw {

@@ -211,6 +211,12 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// `MAX_JSON_SIZE`, bytes of a JSON body.
     pub max_json_bytes: usize,
+    /// `CORS_ORIGINS`: pages of these origins may call the API with a token of their own.
+    pub cors_origins: Vec<String>,
+    /// `METRICS_BIND`: a listener for `/metrics` alone.
+    pub metrics_bind: Option<SocketAddr>,
+    /// `METRICS_TOKEN`: opens `/metrics`.
+    pub metrics_token: Option<Secret>,
     /// `API_DOCS`: serve Swagger UI under `/docs`.
     pub api_docs: bool,
 }

@@ -136,6 +136,50 @@ fn strangers_with_more_than_the_owner_are_a_warning() {
 }
 
 #[test]
+fn other_origins_are_named_one_by_one_and_come_by_https() {
+    for (value, reason) in [
+        ("*", "every page"),
+        ("https://app.example.org,*", "every page"),
+        ("https://*.example.org", "not an origin"),
+        ("https://app.example.org/", "not an origin"),
+        ("https://app.example.org/path", "not an origin"),
+        ("https://App.example.org", "not an origin"),
+        ("https://app.example.org:443", "not an origin"),
+        ("app.example.org", "not an origin"),
+        ("null", "not an origin"),
+        ("file:///", "not an origin"),
+        ("http://app.example.org", "without https"),
+        ("https://app.example.org,", "not an origin"),
+    ] {
+        let (config, report) = check(&[("CORS_ORIGINS", value)]);
+        assert!(config.is_none(), "{value}");
+        assert!(report.findings.iter().any(|finding| finding.reason.contains(reason)), "{value}: {report}");
+    }
+    let (config, report) = check(&[("CORS_ORIGINS", "https://app.example.org, http://localhost:5173")]);
+    assert!(report.findings.is_empty(), "{report}");
+    assert_eq!(config.unwrap().http.cors_origins, ["https://app.example.org", "http://localhost:5173"]);
+    let (config, _) = check(&[]);
+    assert!(config.unwrap().http.cors_origins.is_empty());
+}
+
+#[test]
+fn metrics_are_for_this_machine_or_for_a_token() {
+    const TOKEN: (&str, &str) = ("METRICS_TOKEN", "u7Wq3ZkX1vB9nM5cT0yRfPsD2hJgL8aE");
+    for (bind, token, reason) in [
+        ("0.0.0.0:9090", None, Some("without METRICS_TOKEN")),
+        ("[::]:9090", None, Some("without METRICS_TOKEN")),
+        ("localhost:9090", None, Some("not an address")),
+        ("127.0.0.1:9090", None, None),
+        ("0.0.0.0:9090", Some(TOKEN), None),
+    ] {
+        let changes: Vec<_> = [("METRICS_BIND", bind)].into_iter().chain(token).collect();
+        let (config, report) = check(&changes);
+        assert_eq!(config.is_some(), reason.is_none(), "{bind}: {report}");
+        assert!(reason.is_none_or(|reason| report.to_string().contains(reason)), "{bind}: {report}");
+    }
+}
+
+#[test]
 fn all_bad_settings_are_reported_at_once() {
     let mut changes: Vec<(&str, &str)> = Vec::new();
     let mut expected = Vec::new();
@@ -163,6 +207,9 @@ fn all_bad_settings_are_reported_at_once() {
         ("DRAIN_SECS", "601"),
         ("MAX_CONNECTIONS", "7"),
         ("MAX_JSON_SIZE", "1GiB"),
+        ("CORS_ORIGINS", "*"),
+        ("METRICS_TOKEN", "metrics"),
+        ("METRICS_BIND", "9090"),
         ("API_DOCS", "yes"),
         ("STATE_DIR", "/dev/null/coffer"),
         ("VAULT_KEY", "x"),
@@ -175,7 +222,7 @@ fn all_bad_settings_are_reported_at_once() {
         // The lease is out of bounds here too, so its length can't be held against the timeout of Redis.
         assert!(found || variable == "REDIS_TIMEOUT_MS" || variable == "SESSION_IDLE_DAYS", "{variable}: {report}");
     }
-    assert!(report.findings.len() >= 44, "{} findings: {report}", report.findings.len());
+    assert!(report.findings.len() >= 47, "{} findings: {report}", report.findings.len());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The connection: one for all callers, bounded in time and in number, replaced when it breaks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::ServerErrorKind;
@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::StateError;
 use crate::config::RedisConfig;
+use crate::telemetry::metrics::{METRICS, Outcome};
 
 /// Commands on their way at one time; one more is refused rather than queued.
 const MAX_IN_FLIGHT: usize = 1_024;
@@ -78,10 +79,11 @@ impl Link {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Err((ErrorKind::Client, "too many commands in flight").into());
         };
-        let mut used = None;
+        let (begun, mut used) = (Instant::now(), None);
         let answer = timeout(self.timeout, self.sent_twice_at_most(command, &mut used)).await;
         let answer = answer.unwrap_or_else(|_| Err(out_of_time()));
         self.note(answer.as_ref().err(), used);
+        METRICS.redis(if answer.is_ok() { Outcome::Done } else { Outcome::Failed }, begun.elapsed());
         answer
     }
 

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{State, StateError};
 use crate::crypto::Label;
+use crate::telemetry::metrics::{METRICS, Sealed};
 
 /// Sets a new value, and says yes again to the identical bytes when the first answer was lost.
 const PUT_NEW: &str = r"
@@ -67,6 +68,9 @@ impl State {
     }
 
     pub(super) fn open(&self, name: &str, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, StateError> {
-        self.keys.open(Label::Redis, name.as_bytes(), record).map_err(|_| StateError::Corrupt)
+        self.keys.open(Label::Redis, name.as_bytes(), record).map_err(|_| {
+            METRICS.unopened(Sealed::Redis);
+            StateError::Corrupt
+        })
     }
 }

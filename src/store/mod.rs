@@ -14,6 +14,7 @@ mod cors;
 pub mod embedded;
 mod error;
 mod list;
+mod measure;
 mod multipart;
 mod object;
 mod presign;
@@ -138,6 +139,7 @@ fn client(config: &StoreConfig, endpoint: &Url) -> Client {
                 .build(),
         )
         .interceptor(answer::BoundedAnswer)
+        .interceptor(measure::Measured)
         .build();
     Client::from_conf(settings)
 }

@@ -139,6 +139,7 @@ pub(super) fn session(raw: &Raw, public_url: Option<&Url>, report: &mut Report) 
     let max_sessions = numbers::MAX_SESSIONS.read(raw.max_sessions.as_deref(), report) as usize;
     let login_limit = numbers::LOGIN_LIMIT.read(raw.login_limit.as_deref(), report) as u32;
     let login_window_secs = numbers::LOGIN_WINDOW_SECS.read(raw.login_window_secs.as_deref(), report);
+    let quotas = quotas(raw, report);
     Some(SessionConfig {
         jwt_secrets: jwt_secrets?,
         ttl_secs: ttl_days * DAY_SECS,
@@ -146,7 +147,7 @@ pub(super) fn session(raw: &Raw, public_url: Option<&Url>, report: &mut Report) 
         max_sessions,
         login_limit,
         login_window_secs,
-        quotas: quotas(raw, report),
+        quotas,
         secure_cookie: public_url?.scheme() == "https",
     })
 }

@@ -34,6 +34,7 @@ fn secrets(raw: &Raw) -> Vec<(&'static str, String)> {
     add("USER_PASSWORD", &text(&raw.user_password));
     add("S3_ACCESS_KEY_ID", &text(&raw.s3_access_key_id));
     add("S3_SECRET_ACCESS_KEY", &text(&raw.s3_secret_access_key));
+    add("METRICS_TOKEN", &text(&raw.metrics_token));
     let redis_password =
         raw.redis_url.as_deref().and_then(|url| url::Url::parse(url).ok()?.password().map(str::to_owned));
     add("REDIS_URL", &redis_password.unwrap_or_default());

@@ -17,6 +17,7 @@ use std::io;
 use crate::config::VaultConfig;
 use crate::crypto::{BlobId, BlobShape, Dek, OpenError, Purpose, VaultKeys, WrappedDek};
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::{METRICS, Sealed};
 
 use super::blob::{MediaType, SealedBlob};
 
@@ -63,6 +64,7 @@ pub enum ContentError {
 
 impl From<OpenError> for ContentError {
     fn from(_: OpenError) -> Self {
+        METRICS.unopened(Sealed::Content);
         Self::Corrupt
     }
 }
