@@ -150,6 +150,14 @@ impl Coffer {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
+    /// The most memory that the running program has held so far.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let id = self.process.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     /// Kills and starts again, on what is there.
     pub(crate) async fn restart(&mut self) {
         self.kill();
