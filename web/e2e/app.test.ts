@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BrowserContext, Page } from "playwright-core";
 
-import { logInToApp, openApp, visitApp } from "./harness/app.ts";
+import { logInAsProgram, logInToApp, makeFolder, openApp, rowOf, visitApp } from "./harness/app.ts";
 import { startBrowser } from "./harness/browser.ts";
-import { OWNER, TestVault } from "./harness/vault.ts";
+import { TestVault } from "./harness/vault.ts";
 
 let vault: TestVault;
 let browser: BrowserContext;
@@ -78,15 +78,19 @@ test("the app comes compressed, unchanging files for ever, and under one strict 
   }
 });
 
+test("what a program changes appears without a reload, in every tab", async () => {
+  const first = await openApp(browser, vault);
+  const pages = [first, await openApp(browser, vault)];
+  for (const page of pages) await rowOf(page, "page 9.txt").waitFor();
+  await makeFolder(first, "root", "made by a program");
+  for (const page of pages) await rowOf(page, "made by a program").waitFor();
+  for (const page of pages) await page.close();
+});
+
 test("a session that ends elsewhere asks to log in, and leaves open what was open", async () => {
   const page = await openApp(browser, vault);
   await page.getByRole("link", { name: "page 9.txt" }).waitFor();
-  const other = await fetch(`${vault.origin}/api/v1/session`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ ...OWNER, transport: "bearer" }),
-  });
-  const { access_token: token } = (await other.json()) as { access_token: string };
+  const token = await logInAsProgram(vault.origin);
   await fetch(`${vault.origin}/api/v1/sessions?keep_current=true`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
   await page.getByRole("link", { name: "Trash" }).click();
   await page.getByRole("heading", { name: "Your session has ended" }).waitFor();

@@ -3,9 +3,9 @@ import { deflateSync, crc32 } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BrowserContext } from "playwright-core";
 
-import { openApp, openFolder, rowOf, send, untilNames } from "./harness/app.ts";
+import { logInAsProgram, openApp, openFolder, rowOf, send, untilNames } from "./harness/app.ts";
 import { startBrowser } from "./harness/browser.ts";
-import { OWNER, TestVault } from "./harness/vault.ts";
+import { TestVault } from "./harness/vault.ts";
 
 let vault: TestVault;
 let browser: BrowserContext;
@@ -109,9 +109,7 @@ test("appearance is remembered, and other sessions are ended from the settings",
   await page.reload();
   expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe("dark");
   await page.getByRole("radio", { name: "As the system" }).check({ force: true });
-  const headers = { "content-type": "application/json" };
-  const other = await fetch(`${vault.origin}/api/v1/session`, { method: "POST", headers, body: JSON.stringify({ ...OWNER, transport: "bearer" }) });
-  const { access_token: token } = (await other.json()) as { access_token: string };
+  const token = await logInAsProgram(vault.origin);
   await page.goto(`${vault.origin}/settings/sessions`);
   await page.getByText("This one").waitFor();
   await page.getByRole("button", { name: "End all other sessions" }).click();

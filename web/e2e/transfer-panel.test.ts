@@ -116,6 +116,6 @@ test("a transfer that fails says why and what to do, and a cancelled one is gone
   await page.getByText("1 transfer stopped").waitFor();
   await page.getByText(/ending that fits its content/).waitFor();
   await page.getByRole("button", { name: "Cancel fake.png" }).click();
-  await page.getByRole("region", { name: "Transfers" }).waitFor({ state: "detached" });
+  await page.getByRole("region", { name: "Transfers", exact: true }).waitFor({ state: "detached" });
   await page.close();
 });

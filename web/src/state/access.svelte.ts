@@ -5,7 +5,7 @@
  * vault passes here, so the first refusal asks the owner to log in again; what is open and what is on its way stays.
  */
 
-import { NETWORK, Problem, type Session, connect, currentSession, logIn, logOut } from "../api/index.ts";
+import { NETWORK, Problem, type Session, connect, currentSession, logInBound, logOut } from "../api/index.ts";
 import { forgetKeys } from "../transfer/streamer.ts";
 
 /** What is known: nothing yet, the vault is away, nobody is logged in, or somebody is (in which state, the session says). */
@@ -40,9 +40,9 @@ class Access {
     }
   }
 
-  /** Logs in by password; rejects with the vault's problem. */
+  /** Logs in by password, with a key of this browser's own; rejects with the vault's problem. */
   async logIn(email: string, password: string): Promise<void> {
-    this.#enter(await logIn(api, email, password));
+    this.#enter(await logInBound(email, password));
   }
 
   /** Ends the session, here and at the vault. */
