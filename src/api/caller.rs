@@ -59,6 +59,7 @@ impl Caller {
                 None => self.session.view.id.to_string(),
             }),
             client: Some(self.context.user_agent.clone()),
+            address: Some(self.context.address.to_string()),
             request_id: self.context.request_id.clone(),
             idempotency: None,
         }

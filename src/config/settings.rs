@@ -167,7 +167,7 @@ pub struct LogConfig {
     pub state_dir: Option<PathBuf>,
     /// `RETENTION_DAYS`: how far back the log can be read.
     pub retention_days: u32,
-    /// `ACCEPT_HEAD`: the operator's answer to an alarm, `<log>:<hex>`.
+    /// `ACCEPT_HEAD`: the operator's answer to an alarm, `<log>:<hex>`, or several divided by commas.
     pub accept_head: Option<String>,
 }
 

@@ -118,20 +118,29 @@ pub async fn open_vault(ground: &Ground<'_>) -> Result<VaultKeys, BootstrapError
 }
 
 async fn read(ground: &Ground<'_>) -> Result<Option<VaultKeys>, BootstrapError> {
-    let object = match ground.store.get(DESCRIPTOR, DESCRIPTOR_MAX_BYTES).await {
+    let Some(keys) = existing_vault(ground.store, ground.ring).await? else { return Ok(None) };
+    ground.redis.remember_vault(&ground.location.0, keys.vault_id()).await?;
+    Ok(Some(keys))
+}
+
+/// Opens the vault that a bucket holds; `None` where there is none. It makes nothing and asks nobody else.
+///
+/// # Errors
+/// See [`BootstrapError`].
+pub async fn existing_vault(store: &Store, ring: &KeyRing) -> Result<Option<VaultKeys>, BootstrapError> {
+    let object = match store.get(DESCRIPTOR, DESCRIPTOR_MAX_BYTES).await {
         Err(StoreError::NotFound) => return Ok(None),
         Err(StoreError::TooLarge) => return Err(BootstrapError::Damaged),
         object => object?,
     };
-    let descriptor = open_descriptor(ground.ring, &object).map_err(|error| match error {
-        OpenError::UnknownKey(kid) => BootstrapError::WrongKey { kid, names: names(ground.ring) },
+    let descriptor = open_descriptor(ring, &object).map_err(|error| match error {
+        OpenError::UnknownKey(kid) => BootstrapError::WrongKey { kid, names: names(ring) },
         OpenError::Refused => BootstrapError::Damaged,
     })?;
     if descriptor.format != FORMAT {
         return Err(BootstrapError::UnknownFormat(descriptor.format));
     }
-    ground.redis.remember_vault(&ground.location.0, descriptor.vault_id).await?;
-    Ok(Some(VaultKeys::new(ground.ring, descriptor.vault_id)))
+    Ok(Some(VaultKeys::new(ring, descriptor.vault_id)))
 }
 
 /// Makes the vault; the caller holds the place's lease.

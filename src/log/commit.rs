@@ -5,6 +5,7 @@
 //! nothing is acknowledged. Once an attempt for a number was sent, only the same bytes are sent again until the answer is
 //! definite, or the writer steps down; the same for the anchor's script.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -249,8 +250,10 @@ impl<M: Machine> Batch<M> {
     pub(crate) fn settle(self, shared: &Shared<M>, index: &mut Index<M>, written: &Written) -> Result<(), StepDown> {
         let seq = written.place.seq;
         let at_ms = self.at_ms;
-        let change =
-            |(index, operation): (u32, &M::Operation)| Change { seq, index, at_ms, operation: operation.clone() };
+        let change = |(index, commit, operation): (u32, &Commit<M::Operation>, &M::Operation)| {
+            let (meta, operation) = (Arc::new(commit.meta()), operation.clone());
+            Change { seq, index, at_ms, meta, operation }
+        };
         let is_followed = shared.changes.receiver_count() > 0;
         let changes: Vec<_> = if is_followed { operations(&self.commits).map(change).collect() } else { vec![] };
         let envelope = Envelope { version: WRITER_VERSION.to_owned(), at_ms: self.at_ms, commits: self.commits };

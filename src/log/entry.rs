@@ -51,6 +51,8 @@ pub(crate) struct Commit<O> {
     idempotency: Option<ByteArray<32>>,
     #[n(5)]
     operations: Vec<Operation<O>>,
+    #[n(6)]
+    address: Option<String>,
 }
 
 /// An operation of the log itself or of the machine it carries.
@@ -81,9 +83,9 @@ pub(crate) enum EntryError {
 impl<O> Commit<O> {
     /// Puts a caller's description and operations together.
     pub(crate) fn new(meta: CommitMeta, operations: Vec<Operation<O>>) -> Self {
-        let CommitMeta { actor, session, client, request_id, idempotency } = meta;
+        let CommitMeta { actor, session, client, address, request_id, idempotency } = meta;
         let idempotency = idempotency.map(ByteArray::from);
-        Self { actor, session, client, request_id, idempotency, operations }
+        Self { actor, session, client, request_id, idempotency, operations, address }
     }
 
     /// The operations, in order.
@@ -97,6 +99,7 @@ impl<O> Commit<O> {
             actor: self.actor.clone(),
             session: self.session.clone(),
             client: self.client.clone(),
+            address: self.address.clone(),
             request_id: self.request_id.clone(),
             idempotency: self.idempotency.map(Into::into),
         }
@@ -104,9 +107,9 @@ impl<O> Commit<O> {
 
     /// Takes them apart again.
     pub(crate) fn into_parts(self) -> (CommitMeta, Vec<Operation<O>>) {
-        let Self { actor, session, client, request_id, idempotency, operations } = self;
+        let Self { actor, session, client, request_id, idempotency, operations, address } = self;
         let idempotency = idempotency.map(Into::into);
-        (CommitMeta { actor, session, client, request_id, idempotency }, operations)
+        (CommitMeta { actor, session, client, address, request_id, idempotency }, operations)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What callers hold: reads of the committed state, commits, the status.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -9,9 +10,10 @@ use tokio::time::{Duration, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::commit::{Job, Outcome, Proposal, Proposed};
-use super::index::Index;
+use super::index::{Head, Index};
+use super::office::Office;
 use super::tenure::Lease;
-use super::{CommitMeta, Inconsistent, LogParts, Machine, Stamp, Takeover, run};
+use super::{CommitMeta, Inconsistent, LogParts, Machine, Stamp, Takeover};
 
 /// How long a caller waits for its commit before it is told that the outcome is not known.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -113,6 +115,8 @@ pub struct Change<O> {
     pub index: u32,
     /// The entry's time, Unix milliseconds.
     pub at_ms: u64,
+    /// Who asked for it.
+    pub meta: Arc<CommitMeta>,
     /// The operation.
     pub operation: O,
 }
@@ -126,6 +130,9 @@ pub(crate) struct Shared<M: Machine> {
     takeover: RwLock<Option<Arc<Takeover>>>,
     pub(crate) changes: broadcast::Sender<Change<M::Operation>>,
     pub(crate) stop: CancellationToken,
+    /// Entries from here on are not forgotten.
+    kept_from: AtomicU64,
+    pub(crate) parts: LogParts,
 }
 
 enum Intake<M: Machine> {
@@ -135,21 +142,34 @@ enum Intake<M: Machine> {
 }
 
 impl<M: Machine> Log<M> {
-    /// Starts the writer's task, which waits for the lease, takes over, serves, and starts again when it must step down.
-    /// Does no I/O itself. **Must** be called in a Tokio runtime.
+    /// The log as the only one of its vault. **Must** be called in a Tokio runtime.
     pub fn start(parts: LogParts) -> Self {
-        let stop = CancellationToken::new();
-        let shared = Arc::new(Shared {
-            index: RwLock::new(None),
-            lease: RwLock::new(None),
-            intake: RwLock::new(Intake::Closed),
-            status: watch::Sender::new(Status::Standby),
-            takeover: RwLock::new(None),
-            changes: broadcast::Sender::new(CHANGES),
-            stop: stop.clone(),
-        });
-        tokio::spawn(run::run(parts, Arc::clone(&shared)));
-        Self { shared, _ends_the_task: Arc::new(stop.drop_guard()) }
+        let retention_days = parts.config.retention_days;
+        let mut office = Office::new(parts);
+        let log = office.ward(retention_days);
+        office.open();
+        log
+    }
+
+    pub(crate) fn new(shared: Arc<Shared<M>>, ends_the_task: Arc<DropGuard>) -> Self {
+        Self { shared, _ends_the_task: ends_the_task }
+    }
+
+    pub(crate) fn parts(&self) -> &LogParts {
+        &self.shared.parts
+    }
+
+    /// The last committed entry, and the number up to which entries may be gone.
+    ///
+    /// # Errors
+    /// [`NotServing`], also for a log without entries.
+    pub fn extent(&self) -> Result<(Head, Option<u64>), NotServing> {
+        self.look(|index| Some((index.head()?, index.book.forgotten_up_to)))?.ok_or(NotServing)
+    }
+
+    /// Keeps entries from `seq` on, for somebody who has not read them yet. Holds until it is told otherwise.
+    pub fn keep_from(&self, seq: u64) {
+        self.shared.keep_from(seq);
     }
 
     /// Follows the status.
@@ -167,9 +187,13 @@ impl<M: Machine> Log<M> {
     /// # Errors
     /// [`NotServing`] when this process is not the writer, also when it was paused past its lease.
     pub fn read<R>(&self, read: impl FnOnce(&M) -> R) -> Result<R, NotServing> {
+        self.look(|index| read(&index.machine))
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&Index<M>) -> R) -> Result<R, NotServing> {
         let is_held = self.shared.lease.read().as_ref().is_some_and(|lease| lease.is_held());
         match &*self.shared.index.read() {
-            Some(index) if is_held => Ok(read(&index.machine)),
+            Some(index) if is_held => Ok(look(index)),
             _ => Err(NotServing),
         }
     }
@@ -241,7 +265,8 @@ impl<M: Machine> Log<M> {
         self.shared.changes.subscribe()
     }
 
-    /// Finishes the entry on its way, gives the lease back and ends. Resolves when that is done.
+    /// Finishes the entry on its way, gives the lease back and ends, all logs of the office with it. Resolves when that is
+    /// done.
     pub async fn stop(&self) {
         self.shared.stop.cancel();
         let mut status = self.status();
@@ -251,6 +276,28 @@ impl<M: Machine> Log<M> {
 }
 
 impl<M: Machine> Shared<M> {
+    pub(crate) fn new(parts: LogParts, stop: CancellationToken) -> Self {
+        Self {
+            index: RwLock::new(None),
+            lease: RwLock::new(None),
+            intake: RwLock::new(Intake::Closed),
+            status: watch::Sender::new(Status::Standby),
+            takeover: RwLock::new(None),
+            changes: broadcast::Sender::new(CHANGES),
+            stop,
+            kept_from: AtomicU64::new(u64::MAX),
+            parts,
+        }
+    }
+
+    pub(crate) fn keep_from(&self, seq: u64) {
+        self.kept_from.store(seq, Ordering::Relaxed);
+    }
+
+    pub(crate) fn kept_from(&self) -> u64 {
+        self.kept_from.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set(&self, status: Status) {
         self.status.send_if_modified(|old| {
             let is_new = *old != status;

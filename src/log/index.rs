@@ -21,6 +21,15 @@ pub(crate) struct Written {
     pub(crate) size_bytes: u64,
 }
 
+/// The last entry of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Where it lies.
+    pub place: Place,
+    /// SHA-256 of its object.
+    pub hash: [u8; 32],
+}
+
 /// Everything that the log knows about its state.
 pub(crate) struct Index<M> {
     /// The caller's state.
@@ -74,6 +83,11 @@ impl<M: Machine> Index<M> {
         self.head.map(|(place, _)| place.seq)
     }
 
+    /// The last entry.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.head.map(|(place, hash)| Head { place, hash })
+    }
+
     /// Applies an entry for good. The state is of no use after an error.
     pub(crate) fn apply(&mut self, written: &Written, envelope: Envelope<M::Operation>) -> Result<(), Inconsistent> {
         if envelope.at_ms < self.at_ms {
@@ -94,6 +108,7 @@ impl<M: Machine> Index<M> {
         }
         self.at_ms = envelope.at_ms;
         self.head = Some((written.place, written.hash));
+        self.machine.landed(&Head { place: written.place, hash: written.hash });
         Ok(())
     }
 
@@ -121,6 +136,9 @@ impl<M: Machine> Index<M> {
             self.bytes_since = 0;
         }
         self.book.apply(operation);
+        if let OwnOperation::Forgotten { up_to: Some(up_to), .. } = operation {
+            self.machine.forgotten(*up_to);
+        }
     }
 }
 
@@ -152,11 +170,11 @@ fn open(state: &[u8]) -> Option<(u64, Book, &[u8])> {
     is_all.then_some((at_ms, book, machine))
 }
 
-/// The machine's operations of an entry with their numbers, for those who follow changes.
-pub(crate) fn operations<O>(commits: &[Commit<O>]) -> impl Iterator<Item = (u32, &O)> {
-    let all = commits.iter().flat_map(Commit::operations).zip(0..);
-    all.filter_map(|(operation, index)| match operation {
-        Operation::Machine(operation) => Some((index, operation)),
+/// The machine's operations of an entry with their numbers and commits, for those who follow changes.
+pub(crate) fn operations<O>(commits: &[Commit<O>]) -> impl Iterator<Item = (u32, &Commit<O>, &O)> {
+    let all = commits.iter().flat_map(|commit| commit.operations().iter().map(move |operation| (commit, operation)));
+    all.zip(0..).filter_map(|((commit, operation), index)| match operation {
+        Operation::Machine(operation) => Some((index, commit, operation)),
         Operation::Own(_) => None,
     })
 }

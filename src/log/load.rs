@@ -25,7 +25,7 @@ use crate::state::StateError;
 use crate::store::StoreError;
 
 /// Entries that are fetched at once.
-const FETCHES_AT_ONCE: usize = 32;
+pub(crate) const FETCHES_AT_ONCE: usize = 32;
 /// Where content lies: a new log is not begun beside it.
 const BLOBS: &str = "blob/";
 
@@ -61,6 +61,20 @@ pub(crate) struct Loaded<M> {
     pub(crate) forks: Vec<Place>,
     /// Damage that did not matter.
     pub(crate) notices: Vec<String>,
+    /// Why a log without entries can't be a new one.
+    pub(crate) hollow: Option<String>,
+}
+
+/// What is known of a log before it is loaded.
+#[derive(Clone, Copy)]
+pub(crate) enum Rank<'a> {
+    /// The vault's own log: content in the bucket was committed by it.
+    First,
+    /// Another one.
+    Later {
+        /// The logs that the first one knows to have been begun.
+        begun: &'a [String],
+    },
 }
 
 impl Memories {
@@ -89,6 +103,11 @@ impl Memories {
         Ok(Self { in_redis, all })
     }
 
+    /// The highest epoch that any of them knows.
+    pub(crate) fn epoch(&self) -> u64 {
+        freshness::newest(&self.all).map_or(0, |anchor| anchor.place.term.epoch)
+    }
+
     /// Whether Redis knows less than it was told. A writer that ends between its PUT and its script leaves Redis one
     /// entry behind; more means that Redis lost something: its anchor, or everything since an old dump.
     pub(crate) fn redis_is_behind(&self, head_seq: u64) -> bool {
@@ -103,6 +122,7 @@ impl Memories {
 pub(crate) async fn load<M: Machine>(
     parts: &LogParts,
     memories: &Memories,
+    rank: Rank<'_>,
     progress: impl Fn(u64, u64),
 ) -> Result<Loaded<M>, LoadError> {
     let (log, snapshots) = (entries_of(M::NAME), checkpoints_of(M::NAME));
@@ -114,8 +134,13 @@ pub(crate) async fn load<M: Machine>(
     let mut notices: Vec<String> = strange.iter().map(|(_, key)| format!("{key} is no entry of this log")).collect();
     let listing = Listing::new(names.into_iter().filter_map(|(place, _)| place));
     if listing.is_empty() {
-        refuse_hollow::<M>(parts, memories, checkpoints.is_empty()).await?;
-        return Ok(Loaded { index: Index::empty(), chain: None, forks: vec![], notices });
+        let hollow = hollow::<M>(parts, memories, rank, checkpoints.is_empty()).await?;
+        let hollow = hollow.map(|beside| format!("{LOGS}{} has no entries though {beside}", M::NAME));
+        return match (rank, hollow) {
+            // Without the tree there is nothing to go on from.
+            (Rank::First, Some(reason)) => Err(LoadError::Refused(reason)),
+            (_, hollow) => Ok(Loaded { index: Index::empty(), chain: None, forks: vec![], notices, hollow }),
+        };
     }
     let hint = checkpoints.iter().filter(|object| object.key.ends_with("/head"));
     let hint = hint.filter_map(|object| Place::from_checkpoint_key(M::NAME, &object.key)).map(|place| place.seq).max();
@@ -126,30 +151,33 @@ pub(crate) async fn load<M: Machine>(
     loader.fetch(first).await?;
     let (index, chain) = loader.choose(&listing, freshness::deepest(&memories.all), &mut notices, &progress).await?;
     let forks = listing.forks(&chain);
-    Ok(Loaded { index, chain: Some(chain), forks, notices })
+    Ok(Loaded { index, chain: Some(chain), forks, notices, hollow: None })
 }
 
-/// An empty log beside anything that only a log can have made is a log that was taken away.
-async fn refuse_hollow<M: Machine>(
+/// What only a log can have made, beside one that is empty: it was taken away.
+async fn hollow<M: Machine>(
     parts: &LogParts,
     memories: &Memories,
+    rank: Rank<'_>,
     has_no_checkpoints: bool,
-) -> Result<(), LoadError> {
+) -> Result<Option<String>, LoadError> {
     let remembered = memories.all.iter().find(|(_, remembered)| !matches!(remembered, Remembered::Nothing));
-    let beside = match remembered {
-        Some((name, _)) => format!("{name} remembers entries"),
-        None if !has_no_checkpoints => "it has checkpoints".to_owned(),
-        None if parts.store.any_under(BLOBS).await? => format!("{BLOBS} is not empty"),
-        None => return Ok(()),
-    };
-    Err(LoadError::Refused(format!("{LOGS}{} has no entries though {beside}", M::NAME)))
+    Ok(match (remembered, rank) {
+        (Some((name, _)), _) => Some(format!("{name} remembers entries")),
+        (None, _) if !has_no_checkpoints => Some("it has checkpoints".to_owned()),
+        (None, Rank::First) => parts.store.any_under(BLOBS).await?.then(|| format!("{BLOBS} is not empty")),
+        (None, Rank::Later { begun }) => {
+            begun.iter().any(|name| name == M::NAME).then(|| "the vault remembers that it was begun".to_owned())
+        }
+    })
 }
 
 /// An opened entry that waits for its turn. Its body stays as it was written: thousands may wait, and decoded they take
 /// several times the memory.
-struct Fetched {
+pub(crate) struct Fetched {
     size_bytes: u64,
-    body: Vec<u8>,
+    /// The envelope's CBOR.
+    pub(crate) body: Vec<u8>,
 }
 
 struct Loader<'a, M: Machine> {
@@ -242,7 +270,10 @@ impl<M: Machine> Loader<'_, M> {
 }
 
 /// Fetches and opens one entry; `None` for one that is gone or does not open.
-async fn fetch_one<M: Machine>(parts: &LogParts, place: Place) -> Result<Option<(Link, Fetched)>, LoadError> {
+pub(crate) async fn fetch_one<M: Machine>(
+    parts: &LogParts,
+    place: Place,
+) -> Result<Option<(Link, Fetched)>, LoadError> {
     let key = place.entry_key(M::NAME);
     let object = match parts.store.get(&key, ENTRY_MAX as u64).await {
         Err(StoreError::NotFound | StoreError::TooLarge) => return Ok(None),

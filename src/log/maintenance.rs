@@ -12,7 +12,7 @@ use super::checkpoint::{self, Which};
 use super::commit::Job;
 use super::handle::{JobSender, Shared};
 use super::name::{Place, Term, checkpoints_of, entries_of};
-use super::open::retention_ms;
+use super::open::{DAY_MS, retention_ms};
 use super::own::OwnOperation;
 use super::{LogParts, Machine};
 use crate::store::StoreError;
@@ -47,6 +47,11 @@ pub(crate) fn is_due(entries: u64, bytes: u64, last_bytes: u64) -> bool {
     entries > most || bytes > CHECKPOINT_BYTES.max(last_bytes / 4)
 }
 
+/// Whether a checkpoint that is `age_ms` old calls for the next where one is wanted each day.
+pub(crate) fn is_daily_due(age_ms: u64) -> bool {
+    age_ms >= DAY_MS
+}
+
 impl<M: Machine> Maintenance<M> {
     /// Takes a checkpoint and sends its commit.
     pub(crate) async fn checkpoint(self) {
@@ -77,7 +82,7 @@ impl<M: Machine> Maintenance<M> {
     pub(crate) async fn forget(self) {
         let now_ms = self.parts.clock.now_ms();
         let up_to = match &*self.shared.index.read() {
-            Some(index) => index.book.forgettable(now_ms, retention_ms(&self.parts)),
+            Some(index) => index.book.forgettable(now_ms, retention_ms(&self.parts), self.shared.kept_from()),
             None => None,
         };
         if up_to.is_some() {
@@ -123,6 +128,12 @@ impl<M: Machine> Maintenance<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_daily_checkpoint_is_due_after_a_day() {
+        assert!(!is_daily_due(DAY_MS - 1));
+        assert!(is_daily_due(DAY_MS));
+    }
 
     #[test]
     fn a_checkpoint_is_due_one_past_each_limit() {

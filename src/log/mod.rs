@@ -7,8 +7,8 @@
 //!
 //! Read in this order: [`name`] (where objects lie), [`entry`] and [`own`] (what an entry says), [`chain`] and
 //! [`freshness`] (which entries are the log, and is it the newest: pure decisions), [`tenure`] (who writes), [`load`],
-//! [`checkpoint`], [`commit`], [`run`](mod@run) (the writer's life), [`handle`] (what callers hold), [`bootstrap`] (the vault's first
-//! object).
+//! [`checkpoint`], [`commit`], [`seat`] (one log's writer), [`office`] (the life of all writers of a vault), [`handle`] (what
+//! callers hold), [`history`] and [`proof`] (entries read again), [`bootstrap`] (the vault's first object).
 //!
 //! It deliberately does not know what the operations mean, who asked for them or which requests they came from.
 
@@ -20,15 +20,18 @@ mod commit;
 mod entry;
 mod freshness;
 mod handle;
+mod history;
 mod index;
 mod load;
 mod maintenance;
 #[cfg(test)]
 mod model;
 mod name;
+mod office;
 mod open;
 mod own;
-mod run;
+mod proof;
+mod seat;
 mod tenure;
 
 use minicbor::{Decode, Encode};
@@ -41,7 +44,11 @@ use crate::store::Store;
 
 pub use entry::FIRST_MACHINE_OPERATION;
 pub use handle::{Change, CommitError, Committed, Log, NotServing, Status};
+pub use history::{Entry, HistoryError};
+pub use index::Head;
 pub use name::{Place, Term, Writer};
+pub use office::Office;
+pub use proof::{Fault, Proof, prove};
 
 /// A deterministic state machine that the log carries: the same operations in the same order give the same state.
 ///
@@ -54,6 +61,10 @@ pub trait Machine: Send + Sync + Sized + 'static {
     const NUMBER: u8;
     /// What changes the state.
     type Operation: Encode<()> + for<'b> Decode<'b, ()> + Clone + Send + Sync + 'static;
+
+    /// Whether a checkpoint is taken at least once a day while there are entries, so that what is older than the
+    /// retention goes soon after.
+    const WANTS_A_CHECKPOINT_EACH_DAY: bool = false;
 
     /// The state before the first entry.
     fn empty() -> Self;
@@ -82,6 +93,16 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// [`Inconsistent`] when it is not such a state, or one of a newer version.
     fn restore(snapshot: &[u8]) -> Result<Self, Inconsistent>;
 
+    /// Notes where the entry lies whose operations were applied last, for machines that read entries again.
+    fn landed(&mut self, head: &Head) {
+        let _ = head;
+    }
+
+    /// Notes that entries up to `seq` may be gone.
+    fn forgotten(&mut self, seq: u64) {
+        let _ = seq;
+    }
+
     /// Operations to commit with each take-over's first entry, before anything is served.
     fn on_takeover(&self, takeover: &Takeover, at_ms: u64) -> Vec<Self::Operation> {
         let _ = (takeover, at_ms);
@@ -107,8 +128,10 @@ pub struct CommitMeta {
     pub actor: String,
     /// Under which session.
     pub session: Option<String>,
-    /// From where and with what.
+    /// With what.
     pub client: Option<String>,
+    /// From which address.
+    pub address: Option<String>,
     /// Which request.
     pub request_id: String,
     /// SHA-256 of the request's Idempotency-Key.
@@ -125,11 +148,15 @@ pub struct Inconsistent(pub &'static str);
 pub struct Takeover {
     /// The writer's term.
     pub term: Term,
+    /// The number of its first entry.
+    pub first_seq: u64,
     /// Redis held no anchor, or an old one, though the log has entries: sessions and limits are gone or those of an old
     /// dump.
     pub redis_was_lost: bool,
     /// No anchor was known anywhere: the log is taken on trust.
     pub trusted_first_load: bool,
+    /// The alarm that the owner answered with `ACCEPT_HEAD`.
+    pub accepted: Option<String>,
     /// Entries beside the chain: unacknowledged writes of writers that were replaced.
     pub forks: Vec<Place>,
     /// Other things that an operator should know.

@@ -114,6 +114,19 @@ pub(crate) fn entries_of(log: &str) -> String {
     format!("{LOGS}{log}/")
 }
 
+/// Digits of a sequence number that differ within a block of names.
+const BLOCK_DIGITS: u32 = 2;
+
+/// The block of names that a sequence number is in.
+pub(crate) fn block_of(seq: u64) -> u64 {
+    seq >> (4 * BLOCK_DIGITS)
+}
+
+/// The prefix of the entries of one block: a listing of 256 numbers, whatever the length of the log.
+pub(crate) fn names_in_block(log: &str, block: u64) -> String {
+    format!("{}{block:014x}", entries_of(log))
+}
+
 /// The prefix of a log's checkpoints.
 pub(crate) fn checkpoints_of(log: &str) -> String {
     format!("{CHECKPOINTS}{log}/")
@@ -176,6 +189,15 @@ mod tests {
         assert_eq!(Place::from_entry_key("catalog", &format!("log/audit/{good}")), None);
         assert_eq!(Place::from_checkpoint_key("catalog", &format!("checkpoint/catalog/{good}/other")), None);
         assert_eq!(Place::from_checkpoint_key("catalog", &format!("checkpoint/catalog/{good}/0000000G")), None);
+    }
+
+    #[test]
+    fn a_block_holds_the_names_of_256_numbers() {
+        let key = |seq| Place { term: Term { epoch: 1, writer: [0; 8] }, seq }.entry_key("catalog");
+        for seq in [0, 0xff, 0x100, 0xabcd, u64::MAX] {
+            assert!(key(seq).starts_with(&names_in_block("catalog", block_of(seq))), "{seq}");
+        }
+        assert!(!key(0x100).starts_with(&names_in_block("catalog", block_of(0xff))));
     }
 
     #[test]

@@ -4,130 +4,97 @@
 //! earlier writer can only become a fork, and it carries what the take-over found: trust, a lost Redis, the owner's answer
 //! to an alarm, what is forgotten, and the machine's own operations.
 
-use std::sync::Arc;
-
 use data_encoding::HEXLOWER;
 use tracing::{info, warn};
 
-use super::anchor::{Anchor, AnchorFile};
+use super::anchor::AnchorFile;
 use super::chain::{Hash, NO_ENTRY};
 use super::commit::{EntryWriter, StepDown};
 use super::entry::{Commit, Envelope, Operation, WRITER_VERSION, assemble};
-use super::freshness::{Verdict, acceptance, judge, newest};
-use super::handle::{Shared, Status};
+use super::freshness::{Verdict, acceptance, judge};
 use super::index::Index;
-use super::load::{LoadError, Loaded, Memories, load};
-use super::name::Place;
+use super::load::{Loaded, Memories, Rank, load};
+use super::name::{Place, Term};
+use super::office::Setback;
 use super::own::OwnOperation;
-use super::tenure::{Contest, Lease, Tenure};
+use super::tenure::Tenure;
 use super::{CommitMeta, LogParts, Machine, Takeover};
 
 /// How many objects an alarm names.
 const NAMED: usize = 3;
 /// Milliseconds in a day.
-const DAY_MS: u64 = 86_400_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
 
-/// How a take-over ended.
-pub(crate) enum Opening<M: Machine> {
-    /// This process is the writer and may serve.
-    Open {
-        /// The term.
-        tenure: Tenure,
-        /// The state, the first entry included.
-        index: Index<M>,
-        /// What was found.
-        takeover: Takeover,
-        /// Redis's anchor now.
-        in_redis: Option<Vec<u8>>,
-    },
-    /// An alarm: the state may be read.
-    ReadOnly {
-        /// The state as far as it is whole.
-        index: Index<M>,
-        /// Why.
-        reason: String,
-        /// The owner's way on.
-        accept: Option<String>,
-    },
-    /// Try again later.
-    Again(String),
-    /// Nothing can be served.
-    Refused(String),
+/// A log that was loaded, and what its memories say about it.
+pub(crate) struct Judged<M> {
+    loaded: Loaded<M>,
+    memories: Memories,
+    found: Finding,
+    /// Markers of earlier terms, which the first log names.
+    earlier: Vec<Term>,
 }
 
-/// What one process remembers from term to term.
-#[derive(Default)]
-pub(crate) struct Recollection {
-    /// Its newest acknowledged entry.
-    pub(crate) anchor: Option<Anchor>,
-    /// The highest epoch it has seen anywhere.
-    pub(crate) epoch: u64,
-}
+/// What the first entry is made of: the state before it, the log's own operations, what was found, Redis's anchor, and
+/// the markers that it names.
+type Opening<M> = (Index<M>, Vec<OwnOperation>, Takeover, Option<Vec<u8>>, Vec<Term>);
 
-/// Takes over. Nothing is served meanwhile.
-pub(crate) async fn open<M: Machine>(
-    parts: &LogParts,
-    shared: &Arc<Shared<M>>,
-    lease: &Lease,
-    recollection: &mut Recollection,
-) -> Opening<M> {
-    match attempt(parts, shared, lease, recollection).await {
-        Ok(opening) => opening,
-        Err(LoadError::Refused(reason)) => Opening::Refused(reason),
-        Err(error) => Opening::Again(error.to_string()),
-    }
-}
-
-async fn attempt<M: Machine>(
-    parts: &LogParts,
-    shared: &Arc<Shared<M>>,
-    lease: &Lease,
-    recollection: &mut Recollection,
-) -> Result<Opening<M>, LoadError> {
-    shared.set(Status::Loading { entries_done: 0, entries_total: 0 });
-    let file = anchor_file::<M>(parts);
-    let memories = Memories::ask(parts, M::NAME, recollection.anchor.as_ref(), file.as_ref()).await?;
-    let known = newest(&memories.all).map_or(0, |anchor| anchor.place.term.epoch);
-    recollection.epoch = recollection.epoch.max(known);
-    let tenure = match Tenure::claim(parts, lease, recollection.epoch).await {
-        Ok(tenure) => tenure,
-        Err(Contest::Outranked(term)) => {
-            recollection.epoch = recollection.epoch.max(term.epoch);
-            return Ok(Opening::Again(format!("another writer took over: {term}")));
+impl<M: Machine> Judged<M> {
+    /// Loads the log under a marker that was put before.
+    pub(crate) async fn load(
+        parts: &LogParts,
+        memories: Memories,
+        tenure: &Tenure,
+        rank: Rank<'_>,
+        kept_from: u64,
+        progress: impl Fn(u64, u64),
+    ) -> Result<Self, Setback> {
+        let loaded = load::<M>(parts, &memories, rank, progress).await?;
+        let head_term = loaded.chain.as_ref().map(|chain| chain.head.term);
+        if let Some(head) = head_term.filter(|head| *head >= tenure.term) {
+            let reason = "the log has entries of a later epoch than any marker".to_owned();
+            return Err(Setback::Outranked(head.epoch, reason));
         }
-        Err(Contest::Unlisted) => return Ok(Opening::Again("the bucket does not list the marker just written".into())),
-        Err(Contest::Store(error)) => return Err(error.into()),
-    };
-    let progress = |entries_done, entries_total| shared.set(Status::Loading { entries_done, entries_total });
-    let loaded = load::<M>(parts, &memories, progress).await?;
-    let head_term = loaded.chain.as_ref().map(|chain| chain.head.term);
-    if head_term.is_some_and(|head| head >= tenure.term) {
-        recollection.epoch = recollection.epoch.max(head_term.map_or(0, |head| head.epoch));
-        return Ok(Opening::Again("the log has entries of a later epoch than any marker".into()));
-    }
-    let found = Finding::of(parts, &memories, &tenure, &loaded);
-    if let Some(reason) = found.alarm.filter(|_| !found.is_accepted) {
-        let accept = Some(found.accept);
-        return Ok(Opening::ReadOnly { index: loaded.index, reason, accept });
-    }
-    let own = found.own;
-    let takeover = Takeover {
-        term: tenure.term,
-        redis_was_lost: found.redis_was_lost,
-        trusted_first_load: found.trusted,
-        forks: loaded.forks,
-        notices: [loaded.notices, found.notices].concat(),
-    };
-    report(&takeover, loaded.chain.is_some());
-    let anchor = &mut recollection.anchor;
-    let in_redis = memories.in_redis;
-    let mut writer = EntryWriter { parts, lease, tenure: &tenure, in_redis, file: file.as_ref(), own: anchor };
-    match first_entry(&mut writer, loaded.index, own, &takeover).await {
-        Ok(index) => {
-            let in_redis = writer.in_redis.take();
-            Ok(Opening::Open { tenure, index, takeover, in_redis })
+        let earlier = if matches!(rank, Rank::First) { tenure.earlier.clone() } else { Vec::new() };
+        let mut found = Finding::of(parts, &memories, tenure, &loaded);
+        let up_to = loaded.index.book.forgettable(parts.clock.now_ms(), retention_ms(parts), kept_from);
+        if up_to.is_some() || !earlier.is_empty() {
+            found.own.push(OwnOperation::Forgotten { up_to, markers: earlier.clone() });
         }
-        Err(StepDown(reason)) => Ok(Opening::Again(reason)),
+        Ok(Self { loaded, memories, found, earlier })
+    }
+
+    /// The logs that this one knows to have been begun.
+    pub(crate) fn begun(&self) -> Vec<String> {
+        self.loaded.index.book.begun.clone()
+    }
+
+    /// Why the log may only be read, and the owner's way on, unless that was taken.
+    pub(crate) fn alarm(&self) -> Option<(String, String)> {
+        let reason = self.found.alarm.clone().filter(|_| !self.found.is_accepted)?;
+        Some((reason, self.found.accept.clone()))
+    }
+
+    /// The state as far as it is whole.
+    pub(crate) fn into_index(self) -> Index<M> {
+        self.loaded.index
+    }
+
+    /// What it takes to begin the term, in which the logs `begun` are noted.
+    pub(crate) fn into_parts(self, term: Term, begun: &[String]) -> Opening<M> {
+        let Self { loaded, memories, found, earlier } = self;
+        let takeover = Takeover {
+            term,
+            first_seq: loaded.index.next_seq(),
+            redis_was_lost: found.redis_was_lost,
+            trusted_first_load: found.trusted,
+            accepted: found.alarm,
+            forks: loaded.forks,
+            notices: [loaded.notices, found.notices].concat(),
+        };
+        report(&takeover, loaded.chain.is_some());
+        let mut own = found.own;
+        own.extend(begun.iter().map(|log| OwnOperation::Begun { log: log.clone() }));
+        (loaded.index, own, takeover, memories.in_redis, earlier)
     }
 }
 
@@ -150,19 +117,20 @@ struct Finding {
 
 impl Finding {
     fn of<M: Machine>(parts: &LogParts, memories: &Memories, tenure: &Tenure, loaded: &Loaded<M>) -> Self {
-        let Some(chain) = &loaded.chain else {
-            let own = vec![OwnOperation::Opened { trusted_first_load: true, redis_was_lost: false }];
-            let accept = String::new();
-            let (trusted, redis_was_lost, is_accepted) = (true, false, false);
-            return Self { alarm: None, accept, is_accepted, trusted, redis_was_lost, own, notices: vec![] };
-        };
         let book = &loaded.index.book;
-        let judgement = judge(&memories.all, chain, book.forgotten_up_to);
-        let beyond: Vec<Place> =
-            chain.passed_over.iter().filter(|place| !book.passed_over.contains(place)).copied().collect();
-        let mut reasons = match judgement.verdict {
-            Verdict::Alarm(ref reasons) => reasons.clone(),
-            Verdict::Proven | Verdict::Trusted => vec![],
+        let mut beyond: Vec<Place> = Vec::new();
+        let (mut reasons, trusted, redis_was_lost, notices) = match &loaded.chain {
+            None => (loaded.hollow.iter().cloned().collect(), loaded.hollow.is_none(), false, vec![]),
+            Some(chain) => {
+                let judgement = judge(&memories.all, chain, book.forgotten_up_to);
+                beyond.extend(chain.passed_over.iter().filter(|place| !book.passed_over.contains(place)));
+                let reasons = match judgement.verdict {
+                    Verdict::Alarm(ref reasons) => reasons.clone(),
+                    Verdict::Proven | Verdict::Trusted => vec![],
+                };
+                let trusted = judgement.verdict == Verdict::Trusted;
+                (reasons, trusted, memories.redis_is_behind(chain.head.seq), judgement.notices)
+            }
         };
         if !beyond.is_empty() {
             reasons.push(beyond_the_head(&beyond));
@@ -170,9 +138,8 @@ impl Finding {
         let digest = acceptance(&memories.all, &loaded.index.head_hash());
         let accept = format!("{}:{}", M::NAME, HEXLOWER.encode(&digest));
         let alarm = (!reasons.is_empty()).then(|| reasons.join("; "));
-        let is_accepted = alarm.is_some() && parts.config.accept_head.as_ref() == Some(&accept);
-        let trusted = judgement.verdict == Verdict::Trusted;
-        let redis_was_lost = memories.redis_is_behind(chain.head.seq);
+        let mut answers = parts.config.accept_head.as_deref().unwrap_or_default().split(',');
+        let is_accepted = alarm.is_some() && answers.any(|answer| answer == accept);
         let mut own = vec![OwnOperation::Opened { trusted_first_load: trusted, redis_was_lost }];
         if let Some(reason) = alarm.clone().filter(|_| is_accepted) {
             warn!(%accept, %reason, "the owner accepts the log as it is");
@@ -180,12 +147,7 @@ impl Finding {
             let passed_over = beyond.into_iter().filter(|place| *place > opening).collect();
             own.push(OwnOperation::Accepted { digest, reason, passed_over });
         }
-        let retention_ms = retention_ms(parts);
-        let up_to = book.forgettable(parts.clock.now_ms(), retention_ms);
-        if up_to.is_some() || !tenure.earlier.is_empty() {
-            own.push(OwnOperation::Forgotten { up_to, markers: tenure.earlier.clone() });
-        }
-        Self { alarm, accept, is_accepted, trusted, redis_was_lost, own, notices: judgement.notices }
+        Self { alarm, accept, is_accepted, trusted, redis_was_lost, own, notices }
     }
 }
 
@@ -215,7 +177,8 @@ fn report(takeover: &Takeover, has_entries: bool) {
     }
 }
 
-async fn first_entry<M: Machine>(
+/// Writes the term's first entry and applies it.
+pub(crate) async fn first_entry<M: Machine>(
     writer: &mut EntryWriter<'_>,
     mut index: Index<M>,
     own: Vec<OwnOperation>,

@@ -49,6 +49,13 @@ pub(crate) enum OwnOperation {
         #[n(1)]
         markers: Vec<Term>,
     },
+    /// Another log of the vault has entries: found empty later, it was taken away.
+    #[n(4)]
+    Begun {
+        /// Its name.
+        #[n(0)]
+        log: String,
+    },
 }
 
 /// A checkpoint that a loader may use, once the entry that says so is on its chain.
@@ -85,6 +92,9 @@ pub(crate) struct Book {
     /// Objects above the head that the owner accepted as no part of the log.
     #[n(2)]
     pub(crate) passed_over: Vec<Place>,
+    /// Other logs of the vault that have entries.
+    #[n(3)]
+    pub(crate) begun: Vec<String>,
 }
 
 impl Book {
@@ -94,6 +104,8 @@ impl Book {
             OwnOperation::Opened { .. } => {}
             OwnOperation::Checkpoint(checkpoint) => self.checkpoints.push(*checkpoint),
             OwnOperation::Accepted { passed_over, .. } => self.passed_over.extend_from_slice(passed_over),
+            OwnOperation::Begun { log } if self.begun.contains(log) => {}
+            OwnOperation::Begun { log } => self.begun.push(log.clone()),
             OwnOperation::Forgotten { up_to, .. } => {
                 if let Some(up_to) = *up_to {
                     self.forgotten_up_to = self.forgotten_up_to.max(Some(up_to));
@@ -103,9 +115,11 @@ impl Book {
         }
     }
 
-    /// How far the log may be forgotten now, when that is further than it is.
-    pub(crate) fn forgettable(&self, now_ms: u64, retention_ms: u64) -> Option<u64> {
-        let old = |checkpoint: &&CommittedCheckpoint| checkpoint.at_ms.saturating_add(retention_ms) <= now_ms;
+    /// How far the log may be forgotten now, when that is further than it is. Entries from `kept_from` on are kept.
+    pub(crate) fn forgettable(&self, now_ms: u64, retention_ms: u64, kept_from: u64) -> Option<u64> {
+        let old = |checkpoint: &&CommittedCheckpoint| {
+            checkpoint.at_ms.saturating_add(retention_ms) <= now_ms && checkpoint.place.seq < kept_from
+        };
         let newest_old = self.checkpoints.iter().filter(old).map(|checkpoint| checkpoint.place.seq).max();
         newest_old.filter(|seq| Some(*seq) > self.forgotten_up_to)
     }
@@ -136,13 +150,21 @@ pub(crate) mod tests {
     #[test]
     fn only_what_the_newest_old_checkpoint_covers_may_be_forgotten() {
         let mut book = book(&[checkpoint(10, 1_000), checkpoint(20, 2_000), checkpoint(30, 3_000)]);
-        assert_eq!(book.forgettable(1_999, 1_000), None);
-        assert_eq!(book.forgettable(2_000, 1_000), Some(10));
-        assert_eq!(book.forgettable(3_000, 1_000), Some(20));
+        assert_eq!(book.forgettable(1_999, 1_000, u64::MAX), None);
+        assert_eq!(book.forgettable(2_000, 1_000, u64::MAX), Some(10));
+        assert_eq!(book.forgettable(3_000, 1_000, u64::MAX), Some(20));
         book.apply(&OwnOperation::Forgotten { up_to: Some(20), markers: vec![] });
         assert_eq!(book.checkpoints, [checkpoint(20, 2_000), checkpoint(30, 3_000)]);
-        assert_eq!(book.forgettable(3_999, 1_000), None);
-        assert_eq!(book.forgettable(4_000, 1_000), Some(30));
+        assert_eq!(book.forgettable(3_999, 1_000, u64::MAX), None);
+        assert_eq!(book.forgettable(4_000, 1_000, u64::MAX), Some(30));
+    }
+
+    #[test]
+    fn what_another_log_still_follows_is_kept() {
+        let book = book(&[checkpoint(10, 1_000), checkpoint(20, 2_000)]);
+        for (kept_from, forgettable) in [(0, None), (10, None), (11, Some(10)), (20, Some(10)), (21, Some(20))] {
+            assert_eq!(book.forgettable(9_000, 1_000, kept_from), forgettable, "{kept_from}");
+        }
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Lease {
         self.lost.cancelled().await;
     }
 
+    /// Lets go of it for whoever works under it here; it is still to be given back.
+    pub(crate) fn forsake(&self) {
+        self.lost.cancel();
+    }
+
     /// Gives it back, so that the next writer need not wait for its end.
     pub(crate) async fn release(&self) {
         self.lost.cancel();

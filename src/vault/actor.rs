@@ -7,8 +7,10 @@ use crate::log::CommitMeta;
 pub struct Actor {
     /// The session's id.
     pub session: Option<String>,
-    /// From where and with what.
+    /// With what.
     pub client: Option<String>,
+    /// From which address.
+    pub address: Option<String>,
     /// Which request.
     pub request_id: String,
     /// SHA-256 of the operation's name and the request's `Idempotency-Key`.
@@ -17,8 +19,8 @@ pub struct Actor {
 
 impl From<Actor> for CommitMeta {
     fn from(actor: Actor) -> Self {
-        let Actor { session, client, request_id, idempotency } = actor;
-        Self { actor: "owner".into(), session, client, request_id, idempotency }
+        let Actor { session, client, address, request_id, idempotency } = actor;
+        Self { actor: "owner".into(), session, client, address, request_id, idempotency }
     }
 }
 

@@ -271,7 +271,13 @@ mod tests {
     use super::*;
 
     fn trash(seq: u64) -> Change<Operation> {
-        Change { seq, index: 0, at_ms: seq, operation: Operation::Trash { id: NodeId::from_bytes([1; 16]) } }
+        Change {
+            seq,
+            index: 0,
+            at_ms: seq,
+            meta: std::sync::Arc::default(),
+            operation: Operation::Trash { id: NodeId::from_bytes([1; 16]) },
+        }
     }
 
     fn place(seq: u64, index: u32) -> FeedPlace {
@@ -316,7 +322,9 @@ mod tests {
 
     #[test]
     fn a_change_of_very_many_nodes_names_none_and_settings_keep_their_secret() {
-        let of = |operation| notice(place(1, 0), &Change { seq: 1, index: 0, at_ms: 5, operation });
+        let of = |operation| {
+            notice(place(1, 0), &Change { seq: 1, index: 0, at_ms: 5, meta: std::sync::Arc::default(), operation })
+        };
         let nodes = |count| (0..count).map(|_| NodeId::generate()).collect::<Vec<_>>();
         let named = of(Operation::Discard { nodes: nodes(MAX_NOTICE_NODES) }).unwrap();
         assert_eq!(named.nodes.len(), MAX_NOTICE_NODES);

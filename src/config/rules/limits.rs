@@ -30,7 +30,9 @@ pub(super) fn log(raw: &Raw, report: &mut Report) -> LogConfig {
 fn accept_head(raw: &Raw, report: &mut Report) -> Option<String> {
     let text = raw.accept_head.as_deref()?;
     let is_digest = |hex: &str| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if text.split_once(':').is_some_and(|(log, digest)| LOGS.contains(&log) && is_digest(digest)) {
+    let is_answer =
+        |text: &str| text.split_once(':').is_some_and(|(log, digest)| LOGS.contains(&log) && is_digest(digest));
+    if text.split(',').all(is_answer) {
         return Some(text.to_owned());
     }
     report.error(

@@ -4,6 +4,7 @@ mod basics;
 mod bootstrap;
 mod contest;
 mod crash;
+mod office;
 mod tamper;
 
 use std::collections::BTreeMap;
