@@ -16,8 +16,6 @@ const ORDER_KEY = "coffer-order";
 const ORDERS: readonly Order[] = ["name", "-name", "size", "-size", "modified", "-modified", "kind", "-kind"];
 /** Lists that are kept. */
 const MOST_LISTS = 12;
-/** Folders above one another, at most: the vault's own limit, against a loop that should not be. */
-const MOST_DEPTH = 128;
 
 /** The root as it is shown: its own name is the vault's business. */
 export const ROOT = { id: "root", name: "Files" } as const;
@@ -70,18 +68,15 @@ class Folder {
     if (known !== undefined) void known.refresh();
   }
 
-  /** Looks up the folders above, one by one from below; what is known already is shown meanwhile. */
+  /** Looks up the folders above; what is known already is shown meanwhile. */
   async #walk(id: string): Promise<void> {
     const known = this.path.findIndex((folder) => folder.id === id);
     this.path = known < 0 ? [] : this.path.slice(0, known + 1);
-    const path: Node[] = [];
+    if (id === "root") return;
     try {
-      for (let at = id; at !== "root" && path.length < MOST_DEPTH;) {
-        const folder = await nodeOf(at);
-        path.unshift(folder);
-        at = folder.parent ?? "root";
-      }
-      if (this.id === id) this.path = path;
+      const asked = ok(api.GET("/nodes/{id}/path", { params: { path: { id } } }));
+      const [folder, { items }] = await Promise.all([nodeOf(id), asked]);
+      if (this.id === id) this.path = [...items.filter((above) => above.id !== "root"), folder];
     } catch (error) {
       if (this.id === id && error instanceof Problem && error.status === 404) this.isGone = true;
     }
