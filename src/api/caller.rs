@@ -15,11 +15,12 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::content::Reader;
+use super::policy::{Access, Policy};
 use super::problem::{Code, Problem};
 use super::text::IdempotencyKey;
 use super::{Context, Floors, reach};
-use crate::owner::{AppToken, TOKEN_PREFIX};
-use crate::session::{ClientInfo, Session, Transport};
+use crate::owner::{AppToken, Demand, TOKEN_PREFIX};
+use crate::session::{Asker, ClientInfo, Identity, Session, SessionState, Transport};
 use crate::vault::{Actor, Vault};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -33,6 +34,8 @@ pub struct Caller {
     pub session: Session,
     /// The token of a program, whose reach is less than the owner's.
     pub token: Option<AppToken>,
+    /// What is asked of the owner beside the password.
+    pub demand: Demand,
 }
 
 impl Caller {
@@ -94,15 +97,42 @@ impl Caller {
         if transport == Transport::Bearer && token.starts_with(TOKEN_PREFIX) {
             let (session, token) = floors.sessions.authenticate_app(&floors.tokens, token, &client).await?;
             reach::admit(&token, context.policy)?;
-            return Ok(Self { context, session, token: Some(token) });
+            return Ok(Self { context, session, token: Some(token), demand: Demand::None });
         }
         let session = floors.sessions.authenticate(token, &client, epoch).await?;
         // A token that left its transport has leaked from it.
         if session.view.transport != transport {
             return Err(Code::InvalidToken.into());
         }
-        Ok(Self { context, session, token: None })
+        let demand = floors.factors.demand()?;
+        permit(context.policy, session.view.state(demand), floors.sessions.is_fresh(&session))?;
+        Ok(Self { context, session, token: None, demand })
     }
+
+    /// Who shows a proof.
+    pub fn asker(&self) -> Asker {
+        Asker { client: client_info(&self.context), actor: self.actor() }
+    }
+
+    /// Who judges it.
+    pub fn identity(&self) -> Identity<'_> {
+        let floors = self.floors();
+        Identity { owner: &floors.owner, factors: &floors.factors }
+    }
+}
+
+/// Whether a session in that state may call the operation.
+///
+/// # Errors
+/// `MFA_REQUIRED`, `MFA_ENROLMENT_REQUIRED`, `STEP_UP_REQUIRED`.
+fn permit(policy: Option<&Policy>, state: SessionState, is_fresh: bool) -> Result<(), Problem> {
+    let Some(policy) = policy else { return Err(Code::PermissionDenied.into()) };
+    match (policy.access, state) {
+        (Access::Session, _) | (_, SessionState::Active) | (Access::Enrolment, SessionState::EnrolRequired) => {}
+        (_, SessionState::MfaRequired) => return Err(Code::MfaRequired.into()),
+        (_, SessionState::EnrolRequired) => return Err(Code::EnrolmentRequired.into()),
+    }
+    if policy.step_up && !is_fresh { Err(Code::StepUpRequired.into()) } else { Ok(()) }
 }
 
 /// What the session floor is told about the client.

@@ -23,6 +23,10 @@ pub mod disposition;
 pub mod events;
 pub mod content;
 pub mod session;
+pub mod proofs;
+pub mod mfa;
+pub mod passkeys;
+pub mod qr;
 pub mod sessions;
 pub mod nodes;
 pub mod folders;
@@ -47,7 +51,7 @@ use poem::{EndpointExt, Route};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::HttpConfig;
-use crate::owner::{AppTokens, Owner};
+use crate::owner::{AppTokens, Factors, Owner};
 use crate::session::{Meter, Sessions, ShownProof};
 use crate::vault::Vault;
 use health::Health;
@@ -85,6 +89,8 @@ pub struct Floors {
     pub owner: Owner,
     /// Which programs may act for the owner.
     pub tokens: AppTokens,
+    /// What is asked of them beside the password.
+    pub factors: Factors,
 }
 
 impl Coffer {

@@ -12,8 +12,11 @@ use super::files::Files;
 use super::folders::Folders;
 use super::grants::Grants;
 use super::health::HealthChecks;
+use super::mfa::SecondFactors;
 use super::nodes::Nodes;
 use super::overview::Overview;
+use super::passkeys::Passkeys;
+use super::proofs::Proofs;
 use super::root::pattern_of;
 use super::session::CurrentSession;
 use super::sessions::Sessions;
@@ -26,6 +29,8 @@ use super::uploads::Uploads;
 pub enum Tag {
     /// Logging in and out.
     Sessions,
+    /// Second factors and passkeys.
+    Factors,
     /// What folders and files have in common.
     Nodes,
     /// Making folders and files.
@@ -42,42 +47,18 @@ pub enum Tag {
     Health,
 }
 
-type Api = (
-    CurrentSession,
-    Sessions,
-    Tokens,
-    Nodes,
-    Folders,
-    Files,
-    Grants,
-    Uploads,
-    Trash,
-    Overview,
-    Bulk,
-    Changes,
-    HealthChecks,
-);
+/// Everything about who the owner is; a tuple of its own, for one holds no more than sixteen.
+type Identity = (CurrentSession, Proofs, Sessions, SecondFactors, Passkeys, Tokens);
+
+type Api = (Identity, Nodes, Folders, Files, Grants, Uploads, Trash, Overview, Bulk, Changes, HealthChecks);
 
 /// What the framework calls JSON; the description says it shorter, as clients expect.
 const FRAMEWORK_JSON: &str = "application/json; charset=utf-8";
 
 /// The handlers with their routes.
 pub fn service() -> OpenApiService<Api, ()> {
-    let api = (
-        CurrentSession,
-        Sessions,
-        Tokens,
-        Nodes,
-        Folders,
-        Files,
-        Grants,
-        Uploads,
-        Trash,
-        Overview,
-        Bulk,
-        Changes,
-        HealthChecks,
-    );
+    let identity = (CurrentSession, Proofs, Sessions, SecondFactors, Passkeys, Tokens);
+    let api = (identity, Nodes, Folders, Files, Grants, Uploads, Trash, Overview, Bulk, Changes, HealthChecks);
     OpenApiService::new(api, "Coffer", env!("CARGO_PKG_VERSION"))
         .description(
             "A single owner's vault. Every error is an `application/problem+json` with a stable `code`. Times are RFC \

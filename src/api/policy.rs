@@ -40,6 +40,8 @@ pub enum Access {
     Ticket,
     /// Any session of the owner, also one that still owes a second factor.
     Session,
+    /// The owner's active session, and one that must enrol a second factor before anything else; never a token.
+    Enrolment,
     /// The owner's active session, and a token with this scope.
     Scope(Scope),
     /// The owner's active session alone, never a token.
@@ -74,13 +76,28 @@ pub enum Class {
     None,
 }
 
-use Access::{Open, OwnerOnly, Session, Ticket};
+use Access::{Enrolment, Open, OwnerOnly, Session, Ticket};
 use Scope::{Read, Upload, Write};
 
 const TABLE: &[Policy] = &[
     row("POST", "/session", Open, Class::Auth),
     row("GET", "/session", Session, Class::Api),
     row("DELETE", "/session", Session, Class::Api),
+    row("POST", "/session/passkey/options", Open, Class::Auth),
+    row("POST", "/session/passkey", Open, Class::Auth),
+    row("POST", "/session/mfa", Session, Class::Auth),
+    row("POST", "/session/step-up", OwnerOnly, Class::Auth),
+    row("POST", "/session/step-up/options", Session, Class::Api),
+    row("GET", "/mfa", Enrolment, Class::Api),
+    fresh("POST", "/mfa/totp", Enrolment, Class::Api),
+    fresh("POST", "/mfa/totp/confirm", Enrolment, Class::Auth),
+    fresh("DELETE", "/mfa/totp", OwnerOnly, Class::Api),
+    fresh("POST", "/mfa/recovery-codes", OwnerOnly, Class::Api),
+    row("GET", "/passkeys", Enrolment, Class::Api),
+    fresh("POST", "/passkeys", Enrolment, Class::Auth),
+    fresh("POST", "/passkeys/options", Enrolment, Class::Api),
+    fresh("PATCH", "/passkeys/{id}", OwnerOnly, Class::Api),
+    fresh("DELETE", "/passkeys/{id}", OwnerOnly, Class::Api),
     row("GET", "/sessions", OwnerOnly, Class::Api),
     fresh("DELETE", "/sessions", OwnerOnly, Class::Api),
     row("DELETE", "/sessions/{id}", OwnerOnly, Class::Api),
@@ -201,6 +218,7 @@ mod tests {
             Access::Scope(Scope::Upload) => "session, scope upload",
             Access::Scope(Scope::Share) => "session, scope share",
             Access::Scope(Scope::Audit) => "session, scope audit",
+            Access::Enrolment => "session of the owner, or one that must enrol",
             Access::OwnerOnly => "session of the owner",
         };
         let class = match row.class {

@@ -16,10 +16,11 @@ use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
 
 pub use super::refused::{
-    Changing, Continuing, Downloading, Granting, Listing, LoggingIn, Open, Reading, Redeeming, Refused, Statuses,
-    Uploading,
+    Changing, Continuing, Downloading, Granting, Listing, LoggingIn, Open, Proving, Reading, Redeeming, Refused,
+    Statuses, Uploading,
 };
-use crate::session::SessionError;
+use crate::owner::FactorError;
+use crate::session::{ProofError, SessionError};
 use crate::vault::{InvalidName, VaultError};
 
 /// The media type of every error.
@@ -102,6 +103,14 @@ codes! {
     WrongCredentials = "WRONG_CREDENTIALS" UNAUTHORIZED "E-mail or password is wrong";
     /// A browser sent a state change from another site.
     PermissionDenied = "PERMISSION_DENIED" FORBIDDEN "This is not allowed";
+    /// The session owes a second factor.
+    MfaRequired = "MFA_REQUIRED" FORBIDDEN "A second factor is needed";
+    /// The owner has to enrol a second factor first.
+    EnrolmentRequired = "MFA_ENROLMENT_REQUIRED" FORBIDDEN "A second factor must be enrolled first";
+    /// The owner has to prove to be there first.
+    StepUpRequired = "STEP_UP_REQUIRED" FORBIDDEN "A fresh proof is needed";
+    /// A password, code or passkey that was shown is wrong.
+    WrongProof = "WRONG_PROOF" FORBIDDEN "The proof is wrong";
     /// No such route.
     NotFound = "NOT_FOUND" NOT_FOUND "There is nothing here";
     /// No such file or folder.
@@ -110,6 +119,8 @@ codes! {
     SessionNotFound = "SESSION_NOT_FOUND" NOT_FOUND "There is no such session";
     /// No such app token.
     TokenNotFound = "TOKEN_NOT_FOUND" NOT_FOUND "There is no such token";
+    /// No such passkey or authenticator app.
+    FactorNotFound = "FACTOR_NOT_FOUND" NOT_FOUND "There is no such factor";
     /// No such ticket.
     TicketNotFound = "TICKET_NOT_FOUND" NOT_FOUND "There is no such ticket";
     /// No such upload.
@@ -182,10 +193,15 @@ impl Code {
             }
             Code::WrongCredentials => "Check both and try again.",
             Code::PermissionDenied => "The request did not come from this site's own pages.",
+            Code::MfaRequired => "Show it with POST /api/v1/session/mfa.",
+            Code::EnrolmentRequired => "Enrol one with POST /api/v1/mfa/totp or POST /api/v1/passkeys.",
+            Code::StepUpRequired => "Show a password, a code or a passkey with POST /api/v1/session/step-up.",
+            Code::WrongProof => "Try again with a new code or another proof.",
             Code::NotFound => "Compare the path with /openapi.json.",
             Code::NodeNotFound => "It never existed, or was deleted for ever.",
             Code::SessionNotFound => "It never existed, or has ended.",
             Code::TokenNotFound => "It never existed, or was revoked.",
+            Code::FactorNotFound => "It was never enrolled, or was taken away.",
             Code::TicketNotFound => "It has ended, or its session has: make another one.",
             Code::UploadNotFound => "It never was, is complete, or was cancelled.",
             Code::MethodNotAllowed => "The Allow header lists the methods that work here.",
@@ -357,7 +373,7 @@ impl From<SessionError> for Problem {
             SessionError::InvalidToken => Code::InvalidToken.into(),
             SessionError::TokenExpired => Code::TokenExpired.into(),
             SessionError::WrongCredentials => Code::WrongCredentials.into(),
-            SessionError::RateLimited { retry_after_secs } => {
+            SessionError::RateLimited { retry_after_secs } | SessionError::LockedOut { retry_after_secs } => {
                 Self::new(Code::RateLimited).with_header(RETRY_AFTER, &retry_after_secs.to_string())
             }
             SessionError::ProofWanted => Code::ProofWanted.into(),
@@ -378,6 +394,28 @@ fn challenge(code: Code) -> HeaderValue {
         Code::InvalidProof => r#"DPoP realm="coffer", algs="ES256", error="invalid_dpop_proof""#,
         _ => r#"Bearer realm="coffer", DPoP algs="ES256""#,
     })
+}
+
+impl From<FactorError> for Problem {
+    fn from(error: FactorError) -> Self {
+        match error {
+            FactorError::Wrong => Code::WrongProof.into(),
+            FactorError::NotFound => Code::FactorNotFound.into(),
+            FactorError::Vault(error) => error.into(),
+            FactorError::Enrolled | FactorError::Alone | FactorError::Last | FactorError::TooMany => {
+                Self::new(Code::Conflict).with_detail(sentence(&error.to_string()))
+            }
+        }
+    }
+}
+
+impl From<ProofError> for Problem {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Session(error) => error.into(),
+            ProofError::Factor(error) => error.into(),
+        }
+    }
 }
 
 /// Why a body broke off: too slow, its session ended, or its sender went away.

@@ -30,12 +30,14 @@ statuses! {
     Open = [];
     /// Logging in.
     LoggingIn = [401, 403, 415, 429];
+    /// Operations that check a secret of the owner under a session.
+    Proving = [401, 403, 404, 409, 415, 429];
     /// Operations that change nothing.
-    Reading = [401, 404, 429];
+    Reading = [401, 403, 404, 429];
     /// Operations that list what one node holds, which not every node can.
-    Listing = [401, 404, 409, 429];
+    Listing = [401, 403, 404, 409, 429];
     /// Downloads.
-    Downloading = [401, 404, 409, 412, 416, 429, 502];
+    Downloading = [401, 403, 404, 409, 412, 416, 429, 502];
     /// Downloads by ticket.
     Redeeming = [404, 409, 412, 416, 429, 502];
     /// Operations that give out a key or a URL.
@@ -43,7 +45,7 @@ statuses! {
     /// Operations that change something.
     Changing = [401, 403, 404, 409, 412, 415, 429];
     /// Looking at an upload.
-    Continuing = [401, 404, 410, 429];
+    Continuing = [401, 403, 404, 410, 429];
     /// Operations on uploads that change something.
     Uploading = [401, 403, 404, 409, 410, 412, 415, 422, 429];
 }
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_session_needing_operation_promises_401() {
+    fn every_session_needing_operation_promises_401_and_403() {
         for statuses in [
             Reading::STATUSES,
             Listing::STATUSES,
@@ -99,8 +101,9 @@ mod tests {
             Changing::STATUSES,
             Continuing::STATUSES,
             Uploading::STATUSES,
+            Proving::STATUSES,
         ] {
-            assert!(statuses.contains(&401));
+            assert!(statuses.contains(&401) && statuses.contains(&403));
         }
     }
 }

@@ -8,10 +8,11 @@ use time::OffsetDateTime;
 use super::Context;
 use super::caller::{Caller, client_info, cookie_name, same_origin};
 use super::openapi::Tag;
-use super::problem::{Changing, LoggingIn, Reading, Refused};
+use super::problem::{Changing, LoggingIn, Problem, Reading, Refused};
 use super::schema::time_of;
 use super::text::{GivenEmail, GivenPassword};
-use crate::session::{self, Login, NewSession, SessionId, SessionView};
+use crate::owner::Demand;
+use crate::session::{self, Login, NewSession, SessionId, SessionState, SessionView};
 
 /// How the session travels from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -76,6 +77,10 @@ pub enum Binding {
 pub enum State {
     /// Everything.
     Active,
+    /// Show a second factor, and log out.
+    MfaRequired,
+    /// Enrol a second factor, and log out.
+    EnrolRequired,
 }
 
 /// What a login gives.
@@ -83,17 +88,38 @@ pub enum State {
 #[oai(skip_serializing_if_is_none)]
 pub struct LoggedIn {
     /// The bearer token; absent with `transport: cookie`.
-    access_token: Option<String>,
+    pub access_token: Option<String>,
     /// When the session ends, used or not.
-    expires_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
     /// The session.
-    session: Session,
+    pub session: Session,
+}
+
+/// The session goes on under a new id.
+#[derive(ApiResponse)]
+pub enum Renewed {
+    /// The session's new token; the old one is good no more.
+    #[oai(status = 200)]
+    Renewed(
+        Json<LoggedIn>,
+        /// The session's new cookie, where it travels in one.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
+}
+
+impl Renewed {
+    /// For the caller whose session was renewed, as what is asked of the owner now.
+    pub fn of(caller: &Caller, made: &NewSession) -> Result<Self, Problem> {
+        let (body, cookie) = issued(&caller.context, made, caller.floors().factors.demand()?);
+        Ok(Self::Renewed(Json(body), cookie))
+    }
 }
 
 /// A session was made.
 #[derive(ApiResponse)]
 pub enum Created {
-    /// Logged in.
+    /// Logged in; what the session may do is its `state`.
     #[oai(status = 201)]
     Created(
         Json<LoggedIn>,
@@ -135,15 +161,17 @@ impl CurrentSession {
         let epoch = floors.vault.session_epoch()?;
         let client = client_info(context);
         let login = Login { email: email.0, password: password.0, transport: transport.into(), client };
-        let made = floors.sessions.log_in(login, &floors.owner, epoch).await?;
-        Ok(created(context, transport, made))
+        let demand = floors.factors.demand()?;
+        let made = floors.sessions.log_in(login, &floors.owner, demand, epoch).await?;
+        let (body, cookie) = issued(context, &made, demand);
+        Ok(Created::Created(Json(body), cookie))
     }
 
     /// Who am I
     #[oai(path = "/", method = "get", operation_id = "get_session")]
     async fn show(&self, caller: Caller) -> Result<Json<Session>, Refused<Reading>> {
         let view = &caller.session.view;
-        Ok(Json(Session::new(view, &view.id)))
+        Ok(Json(Session::new(view, &view.id, caller.demand)))
     }
 
     /// Log out
@@ -158,10 +186,10 @@ impl CurrentSession {
 
 impl Session {
     /// A session as the holder of `current` sees it.
-    pub fn new(view: &SessionView, current: &SessionId) -> Self {
+    pub fn new(view: &SessionView, current: &SessionId, demand: Demand) -> Self {
         Self {
             id: view.id.to_string(),
-            state: State::Active,
+            state: view.state(demand).into(),
             transport: view.transport.into(),
             binding: view.binding.into(),
             created_at: time_of(view.created_ms),
@@ -174,15 +202,16 @@ impl Session {
     }
 }
 
-fn created(context: &Context, transport: Transport, made: NewSession) -> Created {
-    let session = Session::new(&made.session, &made.session.id);
+/// What the client gets of a new or renewed session: the body, and the cookie where it travels in one.
+pub fn issued(context: &Context, made: &NewSession, demand: Demand) -> (LoggedIn, Option<String>) {
+    let session = Session::new(&made.session, &made.session.id, demand);
     let life_secs = made.expires_at_ms.saturating_sub(made.session.created_ms) / 1000;
     let token = made.token.expose();
-    let (access_token, cookie) = match transport {
-        Transport::Bearer => (Some(token.to_owned()), None),
-        Transport::Cookie => (None, Some(cookie(context, token, life_secs))),
+    let (access_token, cookie) = match made.session.transport {
+        session::Transport::Bearer => (Some(token.to_owned()), None),
+        session::Transport::Cookie => (None, Some(cookie(context, token, life_secs))),
     };
-    Created::Created(Json(LoggedIn { access_token, expires_at: time_of(made.expires_at_ms), session }), cookie)
+    (LoggedIn { access_token, expires_at: time_of(made.expires_at_ms), session }, cookie)
 }
 
 fn cookie(context: &Context, value: &str, life_secs: u64) -> String {
@@ -214,6 +243,16 @@ impl From<session::Transport> for Transport {
         match transport {
             session::Transport::Cookie => Self::Cookie,
             session::Transport::Bearer => Self::Bearer,
+        }
+    }
+}
+
+impl From<SessionState> for State {
+    fn from(state: SessionState) -> Self {
+        match state {
+            SessionState::Active => Self::Active,
+            SessionState::MfaRequired => Self::MfaRequired,
+            SessionState::EnrolRequired => Self::EnrolRequired,
         }
     }
 }

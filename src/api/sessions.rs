@@ -33,7 +33,8 @@ impl Sessions {
     async fn list(&self, caller: Caller) -> Result<Json<SessionPage>, Refused<Reading>> {
         let floors = caller.floors();
         let views = floors.sessions.list(floors.vault.session_epoch()?).await?;
-        let items: Vec<_> = views.iter().map(|view| Session::new(view, &caller.session.view.id)).collect();
+        let items: Vec<_> =
+            views.iter().map(|view| Session::new(view, &caller.session.view.id, caller.demand)).collect();
         Ok(Json(SessionPage { total: items.len() as u64, items, next: None }))
     }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use super::problem::{Code, Problem};
 use crate::config::Secret;
 use crate::crypto::{BlobId, Salt};
-use crate::owner::TokenId;
+use crate::owner::{MAX_PASSKEY_NAME_CHARS, PasskeyId, TokenId};
 use crate::session::{SessionId, Ticket};
 use crate::vault::{FeedPlace, NodeId, VersionId};
 
@@ -191,6 +191,71 @@ text_type! {
     GivenPassword(Secret) as "password",
     Shape { description: "The owner's password.", format: Some("password"), pattern: None, length: (1, 1024), example: None },
     |text| Some(Secret::new(text.to_owned()))
+}
+
+text_type! {
+    /// A code of an authenticator app.
+    GivenCode(Secret) as "totp_code",
+    Shape {
+        description: "The six digits that the authenticator app shows.",
+        format: None,
+        pattern: Some("^[0-9]{6}$"),
+        length: (6, 6),
+        example: Some("287082"),
+    },
+    |text| text.bytes().all(|b| b.is_ascii_digit()).then(|| Secret::new(text.to_owned()))
+}
+
+text_type! {
+    /// A recovery code.
+    GivenRecoveryCode(Secret) as "recovery_code",
+    Shape {
+        description: "One of the recovery codes; case, dashes and spaces do not matter.",
+        format: None,
+        pattern: None,
+        length: (16, 32),
+        example: Some("abcd-efgh-jkmn-pqrs"),
+    },
+    |text| Some(Secret::new(text.to_owned()))
+}
+
+text_type! {
+    /// Bytes that a browser hands on from an authenticator.
+    GivenBytes(Vec<u8>) as "base64url",
+    Shape {
+        description: "Bytes in base64url without padding, as `PublicKeyCredential.toJSON()` writes them.",
+        format: None,
+        pattern: Some("^[A-Za-z0-9_-]+$"),
+        length: (1, 16_384),
+        example: None,
+    },
+    |text| data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok()
+}
+
+text_type! {
+    /// The id of a passkey.
+    PasskeyRef(PasskeyId) as "passkey_id",
+    Shape {
+        description: "The id of a passkey.",
+        format: None,
+        pattern: Some("^[0-9a-f]{32}$"),
+        length: (32, 32),
+        example: Some("3b9f0e1d2c4a5b6c7d8e9f0a1b2c3d4e"),
+    },
+    PasskeyId::parse
+}
+
+text_type! {
+    /// The owner's name for a passkey.
+    PasskeyName(String) as "passkey_name",
+    Shape {
+        description: "The owner's name for a passkey, without control characters.",
+        format: None,
+        pattern: None,
+        length: (1, MAX_PASSKEY_NAME_CHARS),
+        example: Some("Laptop"),
+    },
+    |text| (!text.trim().is_empty() && !text.chars().any(char::is_control)).then(|| text.trim().to_owned())
 }
 
 text_type! {

@@ -7,6 +7,7 @@ mod bucket;
 mod check;
 mod hash_password;
 mod init;
+mod mfa;
 mod openapi;
 mod probe;
 mod readiness;
@@ -39,6 +40,8 @@ enum Verb {
     Check(check::Check),
     /// Check or set what pages of the app may do with the bucket
     Bucket(bucket::Bucket),
+    /// Second factors, from the console
+    Mfa(mfa::Mfa),
     /// Write a complete .env with fresh secrets
     Init(init::Init),
     /// Turn a password into the hash for USER_PASSWORD_HASH
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Verb::Openapi(openapi) => openapi.run(),
         Verb::Check(check) => check.run(env_file),
         Verb::Bucket(bucket) => bucket.run(env_file),
+        Verb::Mfa(mfa) => mfa.run(env_file),
         Verb::Init(init) => init.run(),
         Verb::HashPassword(hash_password) => hash_password.run(),
         Verb::Store(store) => store.run(env_file),

@@ -27,7 +27,7 @@ use crate::config::{Clock, Config, Endpoint, Finding, HttpConfig, StoreConfig};
 use crate::crypto::{KeyRing, RootKey, VaultKeys};
 use crate::log::bootstrap::{self, BootstrapError, Ground, Location};
 use crate::log::{Log, LogParts};
-use crate::owner::{AppTokens, Owner};
+use crate::owner::{AppTokens, Factors, Owner, RelyingParty};
 use crate::session::Sessions;
 use crate::state::Redis;
 use crate::store::embedded::{Embedded, serve_store};
@@ -190,7 +190,9 @@ async fn open(
         clock,
     });
     let tokens = AppTokens::new(vault.clone(), owner.credential_digest());
-    coffer.open(Floors { vault: vault.clone(), sessions, owner, tokens });
+    let party = RelyingParty::new(&config.http.public_url);
+    let factors = Factors::new(vault.clone(), party, config.session.mfa_required);
+    coffer.open(Floors { vault: vault.clone(), sessions, owner, tokens, factors });
     let watched = readiness::Watched { status: log.status(), redis, store };
     Ok(Opened { log, vault, watched })
 }

@@ -45,6 +45,7 @@ variables! {
     user_email, user_password, user_password_hash, argon2_jobs,
     jwt_secret, session_ttl_days, session_idle_days, max_sessions, login_limit, login_window_secs,
     owner_requests, owner_uploads, stranger_requests, stranger_uploads, request_window_secs, upload_window_secs,
+    mfa_required,
     vault_keys,
     s3_endpoint, s3_public_endpoint, s3_region, s3_bucket, s3_prefix, s3_path_style,
     s3_access_key_id, s3_secret_access_key, s3_request_timeout_secs,

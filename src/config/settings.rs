@@ -70,6 +70,8 @@ pub struct SessionConfig {
     pub login_window_secs: u64,
     /// How many requests are answered.
     pub quotas: QuotaConfig,
+    /// `MFA_REQUIRED`: a login without a second factor may do nothing but enrol one.
+    pub mfa_required: bool,
     /// Whether cookies are `Secure` with the `__Host-` prefix: `PUBLIC_URL` is https.
     pub secure_cookie: bool,
 }

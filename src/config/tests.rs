@@ -35,7 +35,7 @@ fn lines(report: &Report) -> Vec<String> {
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 /// One bad value each, every one with a finding of its own.
-const BAD: [Row; 58] = [
+const BAD: [Row; 59] = [
     ("USER_EMAIL", "", "USER_EMAIL", "is missing"),
     ("USER_EMAIL", "owner@example.com", "USER_EMAIL", "is the sample"),
     ("USER_EMAIL", "not-an-address", "USER_EMAIL", "is not an e-mail"),
@@ -53,6 +53,7 @@ const BAD: [Row; 58] = [
     ("SESSION_TTL_DAYS", "a month", "SESSION_TTL_DAYS", "is not a whole number"),
     ("SESSION_IDLE_DAYS", "31", "SESSION_IDLE_DAYS", "is longer than SESSION_TTL_DAYS"),
     ("MAX_SESSIONS", "10001", "MAX_SESSIONS", "is too large"),
+    ("MFA_REQUIRED", "yes", "MFA_REQUIRED", "neither true nor false"),
     ("VAULT_KEYS", "", "VAULT_KEYS", "is missing"),
     ("VAULT_KEYS", "mine:cmVwbGFjZSB0aGlzIGtleSBiZWZvcmUgdXNlISEhISE=", "VAULT_KEYS", "holds the sample"),
     ("VAULT_KEYS", "3q2+7wAJyT8f5bVxYHqKZ0m1pCw4Rk9sXeGdLhNvUtM=", "VAULT_KEYS", "without a name"),
@@ -105,7 +106,7 @@ fn good_settings_pass_with_their_defaults() {
     assert_eq!(config.store.public_endpoint.as_str(), "https://s3.coffer.test/");
     assert_eq!(config.vault.max_file_size, 64 << 30);
     assert_eq!(config.session.ttl_secs, 30 * 86_400);
-    assert!(!config.session.secure_cookie);
+    assert!(!config.session.secure_cookie && !config.session.mfa_required);
     assert_eq!(config.keys[0].name, "main");
 }
 

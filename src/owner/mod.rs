@@ -1,4 +1,4 @@
-//! The one owner: an e-mail address and a password, both from the environment.
+//! The one owner: an e-mail address and a password, both from the environment, and second factors out of the vault.
 //!
 //! Guarantees: every check of a password costs one Argon2id computation, whether the address is right or not, so that
 //! neither answer nor work tells them apart; computations run beside the async threads, a bounded number at one time
@@ -7,8 +7,12 @@
 //!
 //! It deliberately does not know sessions, limits by address, or HTTP.
 
+mod factors;
+mod passkey;
 mod password;
 mod token;
+mod recovery;
+mod totp;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +25,16 @@ use unicode_normalization::UnicodeNormalization;
 use crate::config::OwnerConfig;
 use crate::crypto::sha256;
 
+pub use factors::{
+    Demand, Enrolled, FactorError, Factors, MAX_PASSKEY_NAME_CHARS, MAX_PASSKEYS, PasskeyId, PasskeyView, reset_factors,
+};
+pub use passkey::{ALGORITHMS, Assertion, Credential, Refused, Registration, RelyingParty};
 pub use password::{MAX_PASSWORD_BYTES, hash_password};
+pub use recovery::{RECOVERY_CODES, RecoverySet};
 pub use token::{
     AppToken, AppTokens, MAX_TOKENS, NewToken, TOKEN_PREFIX, TokenError, TokenId, TokenScope, TokenScopes,
 };
+pub use totp::{TOTP_DIGITS, TOTP_STEP_LIFE_MS, TOTP_STEP_SECS, TotpSecret};
 
 use password::Verifier;
 
@@ -55,6 +65,7 @@ pub struct Busy;
 pub struct Owner(Arc<Inner>);
 
 struct Inner {
+    address: String,
     email: [u8; 32],
     verifier: Verifier,
     credential: [u8; 32],
@@ -77,6 +88,7 @@ impl Owner {
         let jobs = config.argon2_jobs.max(1);
         Ok(Self(Arc::new(Inner {
             email: sha256(email.as_bytes()),
+            address: email,
             verifier,
             credential,
             places: Arc::new(Semaphore::new(jobs * (1 + WAITING_PER_JOB))),
@@ -91,21 +103,37 @@ impl Owner {
     /// # Errors
     /// [`Busy`] when too many are waiting already.
     pub async fn verify(&self, email: &str, password: &str) -> Result<bool, Busy> {
-        if email.len() > MAX_EMAIL_BYTES || password.len() > MAX_PASSWORD_BYTES {
+        if email.len() > MAX_EMAIL_BYTES {
+            return Ok(false);
+        }
+        let is_password = self.verify_password(password).await?;
+        let is_email = sha256(fold_email(email).as_bytes()).ct_eq(&self.0.email);
+        Ok(bool::from(is_email) & is_password)
+    }
+
+    /// Whether this is the owner's password, as [`Owner::verify`].
+    ///
+    /// # Errors
+    /// [`Busy`] when too many are waiting already.
+    pub async fn verify_password(&self, password: &str) -> Result<bool, Busy> {
+        if password.len() > MAX_PASSWORD_BYTES {
             return Ok(false);
         }
         let place = self.0.places.clone().try_acquire_owned().map_err(|_| Busy)?;
         let job = self.0.jobs.clone().acquire_owned().await.map_err(|_| Busy)?;
         let (inner, password) = (self.0.clone(), password::normal(password));
-        let is_password = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let _held_to_the_end = (place, job);
             inner.checks.fetch_add(1, Ordering::Relaxed);
             inner.verifier.matches(&password)
         })
         .await
-        .map_err(|_| Busy)?;
-        let is_email = sha256(fold_email(email).as_bytes()).ct_eq(&self.0.email);
-        Ok(bool::from(is_email) & is_password)
+        .map_err(|_| Busy)
+    }
+
+    /// The owner's e-mail address, as it is compared and counted.
+    pub fn email(&self) -> &str {
+        &self.0.address
     }
 
     /// A digest that changes with the e-mail address and with the password. Whoever has it must still spend one Argon2id

@@ -62,6 +62,9 @@ impl Sessions {
             address: last.address,
             transport: Transport::Bearer,
             binding: Binding::Client,
+            second_factor: true,
+            proved_ms: 0,
+            unfinished: false,
         };
         let remaining = Duration::from_millis(expires_ms.saturating_sub(now_ms));
         Ok((Session { view, remaining, signal }, token))

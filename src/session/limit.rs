@@ -1,8 +1,11 @@
-//! How often a login may be tried.
+//! How often a secret of the owner may be tried: one budget for the password, for codes and for recovery codes, wherever
+//! they are asked for.
 //!
-//! Two sliding windows, both counted before the password is looked at: `LOGIN_LIMIT` tries from one network, and
-//! [`ACCOUNT_FACTOR`] times as many for one account from all networks that it has not logged in from lately. So a stranger
-//! with many addresses is bounded, and yet cannot lock the owner out of a place the owner logs in from.
+//! Two windows, both counted before the secret is looked at: `LOGIN_LIMIT` tries from one network, and
+//! [`ACCOUNT_FACTOR`] times as many for one account from all networks that it has not logged in from lately. Past either
+//! one there is a lock-out of `LOGIN_WINDOW_SECS`, and of twice as long each time it comes again. So a stranger with many
+//! addresses is bounded, and yet cannot lock the owner out of a place the owner logs in from. A passkey's signature cannot
+//! be guessed, so it is neither counted nor locked out.
 //! Names in Redis are keyed digests: an address could be found by trying all of them.
 
 use std::net::IpAddr;
@@ -22,7 +25,7 @@ pub(super) const ACCOUNT_FACTOR: u32 = 20;
 /// How long a network is remembered as one that the account logged in from.
 const KNOWN_MS: u64 = 90 * 24 * 3_600 * 1_000;
 
-pub(super) struct LoginLimit {
+pub(super) struct Budget {
     state: State,
     digest_key: Zeroizing<[u8; 32]>,
     limit: u32,
@@ -37,7 +40,7 @@ pub(super) struct Counted {
     ticket: Ticket,
 }
 
-impl LoginLimit {
+impl Budget {
     pub(super) fn new(state: State, config: &SessionConfig) -> Self {
         let secret = config.jwt_secrets.first().expect("the settings hold at least one secret");
         Self {
@@ -91,8 +94,13 @@ impl LoginLimit {
     async fn take(&self, key: &Key, ticket: &Ticket, limit: u32, now_ms: u64) -> Result<(), SessionError> {
         match self.state.attempt(key, ticket, limit, self.window_ms, now_ms).await.map_err(away)? {
             Attempt::Allowed => Ok(()),
-            Attempt::Refused { retry_after_ms } => {
-                Err(SessionError::RateLimited { retry_after_secs: retry_after_ms.div_ceil(1_000) })
+            Attempt::Refused { retry_after_ms, begins } => {
+                let retry_after_secs = retry_after_ms.div_ceil(1_000);
+                if !begins {
+                    return Err(SessionError::RateLimited { retry_after_secs });
+                }
+                tracing::warn!(retry_after_secs, "too many wrong passwords or codes: locked out");
+                Err(SessionError::LockedOut { retry_after_secs })
             }
         }
     }

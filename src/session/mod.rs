@@ -11,7 +11,9 @@
 
 mod app;
 mod binding;
+mod challenge;
 mod client;
+mod factor;
 mod limit;
 mod nonce;
 mod proof;
@@ -29,18 +31,21 @@ use zeroize::Zeroizing;
 
 use crate::config::{Clock, Secret, SessionConfig};
 use crate::crypto::{random, sha256};
-use crate::owner::{Busy, Owner};
+use crate::owner::{Busy, Demand, Owner};
 use crate::state::{State, StateError, Table};
 
 pub use app::TokenUse;
+pub use challenge::CHALLENGE_LIFE_MS;
 pub use client::ClientInfo;
+pub use factor::{Asker, Identity, Proof, ProofError};
 pub use nonce::NONCE_WINDOW_MS;
 pub use proof::{MAX_PROOF_BYTES, MAX_PROOF_NAME_BYTES, PROOF_SKEW_SECS, ShownProof, Thumbprint};
 pub use quota::{Counted, Meter, Quota};
-pub use record::{Binding, SessionView, Transport};
+pub use record::{Binding, STEP_UP_MS, SessionState, SessionView, Transport, UNFINISHED_LIFE_MS};
 pub use ticket::{HeldTicket, NewTicket, Redeemed, TICKET_LIFE_MS, Ticket};
 
-use limit::LoginLimit;
+use challenge::Challenges;
+use limit::Budget;
 use nonce::Nonces;
 use quota::Quotas;
 use record::{Record, Standing};
@@ -52,6 +57,9 @@ const TOUCH_MS: u64 = 60_000;
 
 /// Attempts to add a record while other logins fill the last place.
 const ADD_ATTEMPTS: usize = 3;
+
+/// Logins that may owe a second factor at one time, beside the sessions.
+const MAX_UNFINISHED: usize = 8;
 
 /// Why there is no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +77,12 @@ pub enum SessionError {
     #[error("too much was tried")]
     RateLimited {
         /// When the next try may be made; at least 1.
+        retry_after_secs: u64,
+    },
+    /// Too many were tried, and with this one a lock-out begins.
+    #[error("too many logins were tried: locked out")]
+    LockedOut {
+        /// When the next one may be tried; at least 1.
         retry_after_secs: u64,
     },
     /// Too many passwords are being checked at this moment.
@@ -181,7 +195,8 @@ struct Inner {
     state: State,
     table: Table,
     tokens: Tokens,
-    limit: LoginLimit,
+    budget: Budget,
+    challenges: Challenges,
     nonces: Nonces,
     quotas: Quotas,
     signals: Signals,
@@ -199,7 +214,8 @@ impl Sessions {
             table: state.table("sessions"),
             tokens: Tokens::new(&config.jwt_secrets, &state.vault_id().hex()),
             signals: Signals::new(config.max_sessions),
-            limit: LoginLimit::new(state.clone(), config),
+            budget: Budget::new(state.clone(), config),
+            challenges: Challenges::new(config.jwt_secrets.first().expect("the settings hold at least one secret")),
             nonces: Nonces::new(config.jwt_secrets.first().expect("the settings hold at least one secret")),
             quotas: Quotas::new(state.clone(), config),
             state,
@@ -211,34 +227,84 @@ impl Sessions {
         }))
     }
 
-    /// Makes a session for the owner. When there are as many as there may be, the least recently used one gives way.
-    /// `epoch` is the vault's session epoch.
+    /// Makes a session for the owner, which owes what `demand` asks for. When there are as many as there may be, the least
+    /// recently used one gives way. `epoch` is the vault's session epoch.
     ///
     /// # Errors
-    /// [`SessionError::WrongCredentials`], [`SessionError::RateLimited`], [`SessionError::Busy`],
-    /// [`SessionError::RedisUnavailable`], and what is wrong with a proof that came with it; there is no session then that
+    /// [`SessionError::WrongCredentials`], [`SessionError::RateLimited`], [`SessionError::LockedOut`],
+    /// [`SessionError::Busy`], [`SessionError::RedisUnavailable`], and what is wrong with a proof that came with it; there is no session then that
     /// anyone could use.
-    pub async fn log_in(&self, login: Login, owner: &Owner, epoch: u64) -> Result<NewSession, SessionError> {
+    pub async fn log_in(
+        &self,
+        login: Login,
+        owner: &Owner,
+        demand: Demand,
+        epoch: u64,
+    ) -> Result<NewSession, SessionError> {
         let offered = self.offered_key(&login.client)?;
-        let limit = &self.0.limit;
-        let counted = limit.count(&login.email, login.client.address, self.0.clock.now_ms()).await?;
+        let budget = &self.0.budget;
+        let counted = budget.count(&login.email, login.client.address, self.0.clock.now_ms()).await?;
         match owner.verify(&login.email, login.password.expose()).await {
-            Ok(true) => limit.forgive(&counted).await?,
+            // Half a login forgives nothing: whoever has the password could try codes without end.
+            Ok(true) if demand == Demand::Prove => budget.uncount(&counted).await?,
+            Ok(true) => budget.forgive(&counted).await?,
             Ok(false) => return Err(SessionError::WrongCredentials),
             Err(Busy) => {
-                limit.uncount(&counted).await?;
+                budget.uncount(&counted).await?;
                 return Err(SessionError::Busy);
             }
         }
         if let Some(offered) = &offered {
             self.use_up(offered).await?;
         }
+        let mut record = self.new_record(&login.client, login.transport, offered.map(|offered| offered.key), epoch);
+        if demand != Demand::None {
+            record.unfinished = true;
+            record.expires_ms = record.expires_ms.min(record.created_ms.saturating_add(UNFINISHED_LIFE_MS));
+        }
+        self.begin(record).await
+    }
+
+    /// Makes the session of a record.
+    async fn begin(&self, record: Record) -> Result<NewSession, SessionError> {
         let secret = Zeroizing::new(random::bytes());
         let id = SessionId::of(&secret);
-        let record = self.new_record(&login, offered.map(|offered| offered.key), epoch);
-        self.add(id, &record, epoch).await?;
-        let token = self.0.tokens.sign(&secret, record.created_ms, record.expires_ms);
-        Ok(NewSession { token, expires_at_ms: record.expires_ms, session: record.view(id) })
+        self.add(id, &record).await?;
+        Ok(self.issued(&secret, &record))
+    }
+
+    /// The same session under a new name and token, after `change`; the old ones are nobody's from then on. What the
+    /// session left going on goes on.
+    async fn renew(&self, session: &Session, change: impl FnOnce(&mut Record)) -> Result<NewSession, SessionError> {
+        let old = session.view.id;
+        let found = match self.0.table.get(&old.hex()).await {
+            Ok(found) => found.and_then(|found| Record::decode(&found.value)),
+            Err(StateError::Corrupt) => None,
+            Err(StateError::Unavailable) => return Err(SessionError::RedisUnavailable),
+        };
+        let mut record = found.ok_or(SessionError::InvalidToken)?;
+        let was_unfinished = record.unfinished;
+        change(&mut record);
+        let mut give_way = Vec::new();
+        if was_unfinished && !record.unfinished {
+            record.expires_ms = self.0.clock.now_ms().saturating_add(self.0.ttl_ms);
+            give_way = self.sorted_out(record.epoch).await?.pushed_out(&record, self.0.max_sessions);
+        }
+        let secret = Zeroizing::new(random::bytes());
+        let id = SessionId::of(&secret);
+        let fields: Vec<String> = give_way.iter().map(|id| id.hex()).collect();
+        let (from, to, value) = (old.hex(), id.hex(), record.encode());
+        if !self.0.table.rename(&from, &to, &value, self.0.ttl_ms, &fields).await.map_err(away)? {
+            return Err(SessionError::InvalidToken);
+        }
+        self.0.signals.rename(old, id);
+        give_way.into_iter().for_each(|id| self.0.signals.give(id));
+        Ok(self.issued(&secret, &record))
+    }
+
+    fn issued(&self, secret: &[u8; 32], record: &Record) -> NewSession {
+        let token = self.0.tokens.sign(secret, record.created_ms, record.expires_ms);
+        NewSession { token, expires_at_ms: record.expires_ms, session: record.view(SessionId::of(secret)) }
     }
 
     /// Counts a request that shows no session.
@@ -322,8 +388,12 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::RedisUnavailable`].
     pub async fn list(&self, epoch: u64) -> Result<Vec<SessionView>, SessionError> {
-        let (living, _) = self.sorted_out(epoch).await?;
-        Ok(living)
+        Ok(self.sorted_out(epoch).await?.living)
+    }
+
+    /// Whether the owner proved to be there lately, for what asks for it.
+    pub fn is_fresh(&self, session: &Session) -> bool {
+        session.view.is_fresh(self.0.clock.now_ms())
     }
 
     /// Ends one session; `false` when there was none of that name.
@@ -356,32 +426,36 @@ impl Sessions {
         cleared.map_err(away)
     }
 
-    fn new_record(&self, login: &Login, key: Option<Thumbprint>, epoch: u64) -> Record {
+    fn new_record(&self, client: &ClientInfo, transport: Transport, key: Option<Thumbprint>, epoch: u64) -> Record {
         let now_ms = self.0.clock.now_ms();
         Record {
             created_ms: now_ms,
             last_seen_ms: now_ms,
             expires_ms: now_ms.saturating_add(self.0.ttl_ms),
             idle_ms: self.0.idle_ms,
-            device: login.client.device(),
-            address: login.client.address.to_canonical().to_string(),
-            transport: login.transport,
+            device: client.device(),
+            address: client.address.to_canonical().to_string(),
+            transport,
             credential: self.0.credential,
             epoch,
             key_thumbprint: key.map(|key| key.0),
-            fingerprint: login.client.fingerprint(),
+            fingerprint: client.fingerprint(),
+            second_factor: false,
+            proved_ms: now_ms,
+            unfinished: false,
         }
     }
 
     /// Adds a record in the place of those that are over, and of the least recently used ones where there is no room.
-    async fn add(&self, id: SessionId, record: &Record, epoch: u64) -> Result<(), SessionError> {
+    async fn add(&self, id: SessionId, record: &Record) -> Result<(), SessionError> {
         for _ in 0..ADD_ATTEMPTS {
-            let (mut living, mut give_way) = self.sorted_out(epoch).await?;
-            let pushed_out = living.split_off(living.len().min(self.0.max_sessions - 1));
-            give_way.extend(pushed_out.iter().map(|view| view.id.hex()));
-            let (max, ttl_ms) = (self.0.max_sessions, self.0.ttl_ms);
+            let sorted = self.sorted_out(record.epoch).await?;
+            let pushed_out = sorted.pushed_out(record, self.0.max_sessions);
+            let mut give_way = sorted.over;
+            give_way.extend(pushed_out.iter().map(|id| id.hex()));
+            let (max, ttl_ms) = (self.0.max_sessions + MAX_UNFINISHED, self.0.ttl_ms);
             let added = self.0.table.add(&id.hex(), &record.encode(), max, ttl_ms, &give_way).await.map_err(away)?;
-            pushed_out.iter().for_each(|view| self.0.signals.give(view.id));
+            pushed_out.into_iter().for_each(|id| self.0.signals.give(id));
             if added {
                 return Ok(());
             }
@@ -389,8 +463,7 @@ impl Sessions {
         Err(SessionError::Busy)
     }
 
-    /// The living sessions, the most recently used first, and the fields of all that are over.
-    async fn sorted_out(&self, epoch: u64) -> Result<(Vec<SessionView>, Vec<String>), SessionError> {
+    async fn sorted_out(&self, epoch: u64) -> Result<Sorted, SessionError> {
         let now_ms = self.0.clock.now_ms();
         let (mut living, mut over) = (Vec::new(), Vec::new());
         for (field, found) in self.0.table.all().await.map_err(away)? {
@@ -402,7 +475,25 @@ impl Sessions {
             }
         }
         living.sort_by_key(|view| (std::cmp::Reverse(view.last_seen_ms), view.id));
-        Ok((living, over))
+        Ok(Sorted { living, over })
+    }
+}
+
+/// What the table holds.
+struct Sorted {
+    /// The living sessions, the most recently used first.
+    living: Vec<SessionView>,
+    /// The fields of all that are over.
+    over: Vec<String>,
+}
+
+impl Sorted {
+    /// The sessions that give way to that record: the least recently used ones of its kind. Unfinished logins have places
+    /// of their own, so that somebody who knows the password alone can't push the owner out.
+    fn pushed_out(&self, record: &Record, max_sessions: usize) -> Vec<SessionId> {
+        let places = if record.unfinished { MAX_UNFINISHED } else { max_sessions };
+        let alike = self.living.iter().filter(|view| view.unfinished == record.unfinished);
+        alike.skip(places - 1).map(|view| view.id).collect()
     }
 }
 

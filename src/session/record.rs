@@ -6,6 +6,13 @@ use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
 
 use super::SessionId;
+use crate::owner::Demand;
+
+/// How long a proof counts for what asks for a fresh one.
+pub const STEP_UP_MS: u64 = 10 * 60_000;
+
+/// How long a login may take to show, or enrol, a second factor.
+pub const UNFINISHED_LIFE_MS: u64 = 10 * 60_000;
 
 /// How a session's token travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -38,6 +45,39 @@ pub struct SessionView {
     pub transport: Transport,
     /// What a request must show beside the token.
     pub binding: Binding,
+    /// Whether a second factor was shown, or a passkey, which is both.
+    pub second_factor: bool,
+    /// When the owner last proved to be there, Unix milliseconds.
+    pub proved_ms: u64,
+    /// Whether its login was not all that was asked for: it ends soon.
+    pub(super) unfinished: bool,
+}
+
+/// What a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// Everything.
+    Active,
+    /// Show a second factor.
+    MfaRequired,
+    /// Enrol a second factor.
+    EnrolRequired,
+}
+
+impl SessionView {
+    /// What the session may do while this is asked of the owner.
+    pub fn state(&self, demand: Demand) -> SessionState {
+        match demand {
+            Demand::Prove if !self.second_factor => SessionState::MfaRequired,
+            Demand::Enrol => SessionState::EnrolRequired,
+            Demand::Prove | Demand::None => SessionState::Active,
+        }
+    }
+
+    /// Whether the owner proved to be there lately.
+    pub fn is_fresh(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.proved_ms) < STEP_UP_MS
+    }
 }
 
 /// What a session is bound to.
@@ -86,6 +126,15 @@ pub(super) struct Record {
     /// A digest of the client's traits.
     #[cbor(n(10), with = "minicbor::bytes")]
     pub(super) fingerprint: [u8; 32],
+    /// Whether a second factor was shown.
+    #[n(11)]
+    pub(super) second_factor: bool,
+    /// When the owner last proved to be there.
+    #[n(12)]
+    pub(super) proved_ms: u64,
+    /// Whether the login still owed a second factor: its life is short, and it pushes no other session out.
+    #[n(13)]
+    pub(super) unfinished: bool,
 }
 
 impl Record {
@@ -123,6 +172,9 @@ impl Record {
             address: self.address.clone(),
             transport: self.transport,
             binding: if self.key_thumbprint.is_some() { Binding::Key } else { Binding::Client },
+            second_factor: self.second_factor,
+            proved_ms: self.proved_ms,
+            unfinished: self.unfinished,
         }
     }
 }
@@ -144,6 +196,9 @@ mod tests {
             epoch: 4,
             key_thumbprint: Some([5; 32]),
             fingerprint: [6; 32],
+            second_factor: false,
+            proved_ms: 1_000,
+            unfinished: false,
         }
     }
 

@@ -46,6 +46,14 @@ impl Signals {
         Signal(token)
     }
 
+    /// A session goes on under another name, and so does what it left going on.
+    pub(super) fn rename(&self, id: SessionId, to: SessionId) {
+        let mut held = self.held.lock();
+        if let Some(token) = held.remove(&id) {
+            held.insert(to, token);
+        }
+    }
+
     /// Gives one session's signal.
     pub(super) fn give(&self, id: SessionId) {
         let token = self.held.lock().remove(&id);
@@ -83,6 +91,17 @@ mod tests {
         assert!(two.0.is_cancelled() && !three.0.is_cancelled());
         signals.give_all(None);
         assert!(three.0.is_cancelled());
+    }
+
+    #[test]
+    fn a_signal_follows_its_session_to_another_name() {
+        let signals = Signals::new(9);
+        let signal = signals.of(id(1));
+        signals.rename(id(1), id(2));
+        signals.give(id(1));
+        assert!(!signal.0.is_cancelled());
+        signals.give(id(2));
+        assert!(signal.0.is_cancelled());
     }
 
     #[test]

@@ -1,27 +1,49 @@
-//! Attempts within a sliding window: at most so many in any span of that length, counted before they are made.
+//! Attempts at a secret: at most so many in any window, counted before they are made, and after that a lock-out that
+//! grows each time it comes again.
 //!
 //! Each attempt is one random ticket with its time. Counting first bounds attempts made side by side; a ticket can be
-//! given back when the attempt turns out not to count.
+//! given back when the attempt turns out not to count. A key is a hash of tickets, the end of the lock-out under way and
+//! the number of lock-outs, which is forgotten [`MEMORY_MS`] after the last one.
 
 use redis::Cmd;
 
 use super::{Key, State, StateError, decimal};
 use crate::crypto::random;
 
-/// A ticket that is in already was let through by a call whose answer was lost. With a limit of zero there is no oldest
-/// ticket, and after a clock was set back it lies ahead; the wait is never longer than the window.
+/// The longest lock-out.
+pub const LONGEST_LOCKOUT_MS: u64 = 24 * 3_600 * 1_000;
+
+/// How long lock-outs are remembered, so that the next one is longer.
+pub const MEMORY_MS: u64 = 2 * LONGEST_LOCKOUT_MS;
+
+/// A ticket that is in already was let through by a call whose answer was lost. After a clock was set back, a lock-out
+/// lasts no longer than its longest. Answers the wait, and whether a lock-out begins with it.
 const ATTEMPT: &str = r"
+local key, ticket = KEYS[1], ARGV[1]
 local limit, window, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
-if redis.call('ZCARD', KEYS[1]) >= limit then
-  local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  if not oldest[2] then return window end
-  return math.max(1, math.min(window, tonumber(oldest[2]) + window - now))
+local longest, memory = tonumber(ARGV[5]), tonumber(ARGV[6])
+local ends = tonumber(redis.call('HGET', key, 'locked') or '0')
+if ends > now then return {math.min(ends - now, longest), 0} end
+local all, count = redis.call('HGETALL', key), 0
+for i = 1, #all, 2 do
+  local field, at = all[i], tonumber(all[i + 1])
+  if field == ticket then return {0, 0} end
+  if field ~= 'locked' and field ~= 'lockouts' then
+    if at <= now - window then redis.call('HDEL', key, field) else count = count + 1 end
+  end
 end
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('PEXPIRE', KEYS[1], window)
-return 0";
+if count < limit then
+  redis.call('HSET', key, ticket, now)
+  local ttl = redis.call('PTTL', key)
+  if ttl < window then redis.call('PEXPIRE', key, window) end
+  return {0, 0}
+end
+local lockouts = tonumber(redis.call('HGET', key, 'lockouts') or '0')
+local wait = math.min(window * 2 ^ math.min(lockouts, 32), math.max(longest, window))
+redis.call('DEL', key)
+redis.call('HSET', key, 'locked', string.format('%.0f', now + wait), 'lockouts', lockouts + 1)
+redis.call('PEXPIRE', key, string.format('%.0f', wait + memory))
+return {wait, 1}";
 
 /// One attempt, by which it can be given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +69,16 @@ pub enum Attempt {
     Allowed,
     /// It may not, and is not counted; one may be made after `retry_after_ms`.
     Refused {
-        /// Until the oldest counted attempt leaves the window; at least 1.
+        /// Until the lock-out ends; at least 1.
         retry_after_ms: u64,
+        /// Whether the lock-out begins with this attempt.
+        begins: bool,
     },
 }
 
 impl State {
-    /// Counts one attempt unless `limit` were made in the `window_ms` before `now_ms`.
+    /// Counts one attempt unless `limit` were made in the `window_ms` before `now_ms`: then the attempt is refused, and
+    /// every further one for `window_ms`, which doubles with each lock-out that follows.
     ///
     /// # Errors
     /// [`StateError::Unavailable`]; it may have been counted.
@@ -65,10 +90,14 @@ impl State {
         window_ms: u64,
         now_ms: u64,
     ) -> Result<Attempt, StateError> {
-        let numbers = [decimal(u64::from(limit)), decimal(window_ms.max(1)), decimal(now_ms)];
-        let arguments = [ticket.0.as_bytes(), &numbers[0], &numbers[1], &numbers[2]];
-        let retry_after_ms: u64 = self.redis.run(ATTEMPT, &[key.as_str()], &arguments).await?;
-        Ok(if retry_after_ms == 0 { Attempt::Allowed } else { Attempt::Refused { retry_after_ms } })
+        let numbers = [u64::from(limit), window_ms.max(1), now_ms, LONGEST_LOCKOUT_MS, MEMORY_MS].map(decimal);
+        let mut arguments = vec![ticket.0.as_bytes()];
+        arguments.extend(numbers.iter().map(Vec::as_slice));
+        let (retry_after_ms, begins): (u64, u8) = self.redis.run(ATTEMPT, &[key.as_str()], &arguments).await?;
+        Ok(match retry_after_ms {
+            0 => Attempt::Allowed,
+            _ => Attempt::Refused { retry_after_ms, begins: begins == 1 },
+        })
     }
 
     /// Makes an attempt uncounted.
@@ -76,6 +105,6 @@ impl State {
     /// # Errors
     /// [`StateError::Unavailable`]; it then leaves the window by itself.
     pub async fn give_back(&self, key: &Key, ticket: &Ticket) -> Result<(), StateError> {
-        self.redis.call(&Cmd::zrem(key.as_str(), &ticket.0)).await
+        self.redis.call(&Cmd::hdel(key.as_str(), &ticket.0)).await
     }
 }

@@ -114,6 +114,14 @@ impl State {
         self.redis.renew(&self.lease_key(), &holder(writer), ttl_ms).await
     }
 
+    /// Takes the lease from whoever holds it, by the operator's word; the holder finds out at its next renewal.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`]; it may have been taken.
+    pub async fn break_lease(&self) -> Result<(), StateError> {
+        self.redis.call(&Cmd::del(self.lease_key())).await
+    }
+
     /// Gives the lease back if `writer` holds it.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use crate::config::RedisConfig;
 use crate::crypto::{VaultId, VaultKeys};
 
 pub use anchor::Advance;
-pub use attempts::{Attempt, Ticket};
+pub use attempts::{Attempt, LONGEST_LOCKOUT_MS, MEMORY_MS, Ticket};
 pub use lease::BootstrapLease;
 pub use quota::{Rate, Taken};
 pub use table::{Found, Outcome, Table};

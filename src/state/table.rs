@@ -40,6 +40,15 @@ for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1";
 
+/// Moves what is there to another field with another value, and removes ARGV[5..]. Bears being executed twice.
+const RENAME: &str = r"
+if redis.call('HGET', KEYS[1], ARGV[2]) == ARGV[3] then return 1 end
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+for i = 5, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1";
+
 const CLEAR: &str = r"
 local kept = ARGV[1] and redis.call('HGET', KEYS[1], ARGV[1])
 local ttl = redis.call('PTTL', KEYS[1])
@@ -159,6 +168,25 @@ impl Table {
     pub async fn replace(&self, field: &str, found: &Found, value: &[u8]) -> Result<bool, StateError> {
         let sealed = self.seal(field, value);
         self.state.redis.run(REPLACE, &[&self.name], &[field.as_bytes(), &found.sealed, &sealed]).await
+    }
+
+    /// Removes a field that is there and the fields `beside`, and sets the field `to`, in one step; `false` when it is not
+    /// there any more, and nothing was changed. The whole table ends `ttl_ms` after that.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`]; it may have been done, also later.
+    pub async fn rename(
+        &self,
+        field: &str,
+        to: &str,
+        value: &[u8],
+        ttl_ms: u64,
+        beside: &[String],
+    ) -> Result<bool, StateError> {
+        let (sealed, ttl_ms) = (self.seal(to, value), decimal(ttl_ms.max(1)));
+        let mut arguments: Vec<&[u8]> = vec![field.as_bytes(), to.as_bytes(), &sealed, &ttl_ms];
+        arguments.extend(beside.iter().map(|field| field.as_bytes()));
+        self.state.redis.run(RENAME, &[&self.name], &arguments).await
     }
 
     /// Sets distinct fields, all of them or none, if each still is what was found (nothing, or a value) and the table then

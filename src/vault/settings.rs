@@ -142,6 +142,24 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// Takes away the settings whose keys are meant and ends every session, both or neither; says how many there were.
+    ///
+    /// # Errors
+    /// As every change.
+    pub async fn clear_settings(&self, actor: Actor, is_meant: fn(&str) -> bool) -> Result<usize, VaultError> {
+        self.commit(actor.into(), move |catalog, at_ms| -> Proposal<usize> {
+            let keys = catalog.settings.0.keys().filter(|key| is_meant(key));
+            let changes: SettingChanges = keys.map(|key| (key.clone(), None)).collect();
+            let count = changes.len();
+            let (mut operations, ()) = catalog.propose_settings(changes)?;
+            operations.push(catalog.raise_session_epoch(at_ms));
+            Ok((operations, count))
+        })
+        .await
+    }
+}
+
 impl Catalog {
     /// Settings get other values. What is so already is left out.
     pub(super) fn propose_settings(&self, changes: SettingChanges) -> Proposal<()> {

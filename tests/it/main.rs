@@ -13,6 +13,7 @@ mod events;
 mod flood;
 mod grants;
 mod http;
+mod identity;
 mod kill;
 mod kit;
 mod leaks;

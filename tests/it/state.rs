@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use coffer::config::{RedisConfig, Secret};
 use coffer::crypto::{KeyRing, RootKey, VaultId, VaultKeys, random};
-use coffer::state::{Advance, Attempt, Redis, State, StateError, Ticket};
+use coffer::state::{Advance, Attempt, LONGEST_LOCKOUT_MS, MEMORY_MS, Redis, State, StateError, Ticket};
 
 use crate::kit::TestRedis;
 
@@ -223,28 +223,59 @@ async fn a_table_holds_so_many_and_replaces_only_what_was_found() {
 }
 
 #[tokio::test]
-async fn attempts_are_let_through_up_to_the_limit_in_any_window() {
+async fn attempts_are_let_through_up_to_the_limit_and_then_locked_out_longer_each_time() {
     let redis = TestRedis::start().await;
     let state = state(&redis);
     let key = state.key("attempts", "one");
     let attempt = async |now_ms| state.attempt(&key, &Ticket::new(), 3, 1_000, now_ms).await.unwrap();
+    let refused = |retry_after_ms, begins| Attempt::Refused { retry_after_ms, begins };
     assert_eq!(attempt(10_000).await, Attempt::Allowed);
     assert_eq!(attempt(10_900).await, Attempt::Allowed);
     let third = Ticket::new();
     assert_eq!(state.attempt(&key, &third, 3, 1_000, 10_900).await.unwrap(), Attempt::Allowed);
     assert_eq!(state.attempt(&key, &third, 3, 1_000, 10_900).await.unwrap(), Attempt::Allowed, "the same one again");
-    assert_eq!(attempt(10_900).await, Attempt::Refused { retry_after_ms: 100 });
-    assert_eq!(attempt(10_999).await, Attempt::Refused { retry_after_ms: 1 });
     assert_eq!(attempt(11_000).await, Attempt::Allowed, "the first has left the window");
-    assert_eq!(attempt(11_000).await, Attempt::Refused { retry_after_ms: 900 }, "no burst at a window's edge");
     state.give_back(&key, &third).await.unwrap();
     assert_eq!(attempt(11_000).await, Attempt::Allowed);
-
-    assert_eq!(attempt(5_000).await, Attempt::Refused { retry_after_ms: 1_000 }, "the clock was set back");
+    assert_eq!(attempt(11_000).await, refused(1_000, true));
+    assert_eq!(attempt(11_999).await, refused(1, false));
+    assert_eq!(attempt(5_000).await, refused(7_000, false), "the clock was set back");
+    for _ in 0..3 {
+        assert_eq!(attempt(12_000).await, Attempt::Allowed, "a lock-out ends with a window of its own");
+    }
+    assert_eq!(attempt(12_000).await, refused(2_000, true), "twice as long");
+    let later = 12_000 + MEMORY_MS;
+    for _ in 0..3 {
+        assert_eq!(attempt(later).await, Attempt::Allowed);
+    }
+    assert_eq!(attempt(later).await, refused(4_000, true));
+    for _ in 0..30 {
+        let Attempt::Refused { retry_after_ms, .. } = attempt(later).await else { continue };
+        assert!(retry_after_ms <= LONGEST_LOCKOUT_MS);
+    }
     let none = state.attempt(&state.key("attempts", "none"), &Ticket::new(), 0, 1_000, 5_000).await.unwrap();
-    assert_eq!(none, Attempt::Refused { retry_after_ms: 1_000 });
+    assert_eq!(none, refused(1_000, true));
     let other = state.key("attempts", "two");
     assert_eq!(state.attempt(&other, &Ticket::new(), 3, 1_000, 11_000).await.unwrap(), Attempt::Allowed);
+}
+
+#[tokio::test]
+async fn a_lock_out_is_never_longer_than_a_day() {
+    let redis = TestRedis::start().await;
+    let state = state(&redis);
+    let (key, window_ms) = (state.key("attempts", "long"), 15 * MINUTE_MS);
+    let (mut now_ms, mut waits) = (1_800_000_000_000, Vec::new());
+    while waits.len() < 12 {
+        match state.attempt(&key, &Ticket::new(), 1, window_ms, now_ms).await.unwrap() {
+            Attempt::Allowed => {}
+            Attempt::Refused { retry_after_ms, .. } => {
+                waits.push(retry_after_ms);
+                now_ms += retry_after_ms;
+            }
+        }
+    }
+    assert_eq!(waits[..3], [window_ms, 2 * window_ms, 4 * window_ms]);
+    assert_eq!(waits[11], LONGEST_LOCKOUT_MS);
 }
 
 #[tokio::test]

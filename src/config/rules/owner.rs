@@ -7,7 +7,7 @@ use url::Url;
 use super::numbers::{self, DAY_SECS};
 use super::published::is_published;
 use super::strength::{estimated_bits, is_strong_password};
-use super::{required, secrets};
+use super::{required, secrets, switch};
 use crate::config::raw::Raw;
 use crate::config::report::Report;
 use crate::config::secret::Secret;
@@ -148,6 +148,7 @@ pub(super) fn session(raw: &Raw, public_url: Option<&Url>, report: &mut Report) 
         login_limit,
         login_window_secs,
         quotas,
+        mfa_required: switch("MFA_REQUIRED", raw.mfa_required.as_deref(), false, report),
         secure_cookie: public_url?.scheme() == "https",
     })
 }

@@ -190,12 +190,26 @@ impl Coffer {
         let body = json!({"email": EMAIL, "password": PASSWORD, "transport": "bearer"});
         let response = self.client.post(self.url("/api/v1/session")).json(&body).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::CREATED, "{}", response.text().await.unwrap());
-        let answer: Value = response.json().await.unwrap();
-        Login {
-            client: self.client.clone(),
-            root: self.url("/api/v1"),
-            token: answer["access_token"].as_str().unwrap().to_owned(),
-        }
+        self.login_of(&response.json().await.unwrap())
+    }
+
+    /// The session that an answer brought.
+    pub(crate) fn login_of(&self, answer: &Value) -> Login {
+        let token = answer["access_token"].as_str().unwrap().to_owned();
+        Login { client: self.client.clone(), root: self.url("/api/v1"), token }
+    }
+
+    /// Runs another verb of the program with the same settings.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_coffer"))
+            .args(arguments)
+            .env_clear()
+            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|path| ("LLVM_PROFILE_FILE", path)))
+            .envs(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -217,7 +231,7 @@ impl Drop for Coffer {
 #[derive(Clone)]
 pub(crate) struct Login {
     pub(crate) client: reqwest::Client,
-    root: String,
+    pub(crate) root: String,
     pub(crate) token: String,
 }
 

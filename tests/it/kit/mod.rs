@@ -1,5 +1,6 @@
 //! What the tests stand on: real servers, started privately for each test and gone with it.
 
+pub(crate) mod authenticator;
 pub(crate) mod backup;
 pub(crate) mod bucket;
 pub(crate) mod bucket_process;

@@ -28,7 +28,7 @@ impl Bound {
         let claims = Prover::claims("POST", LOGIN, START_MS / 1_000, Some(&house.sessions.nonce()), None);
         let (email, password) = (EMAIL.into(), Secret::new(PASSWORD.into()));
         let login = Login { email, password, transport, client: shows(key.sign(&claims), "POST", LOGIN) };
-        let new = house.sessions.log_in(login, &house.owner, EPOCH).await.unwrap();
+        let new = house.sessions.log_in(login, &house.owner, Demand::None, EPOCH).await.unwrap();
         assert_eq!(new.session.binding, Binding::Key);
         Self { house, key, new }
     }
@@ -250,7 +250,7 @@ async fn a_login_with_a_bad_proof_makes_no_session_and_counts_no_password() {
         let (email, password) = (EMAIL.into(), Secret::new(PASSWORD.into()));
         let client = shows(key.sign(claims), "POST", LOGIN);
         let login = Login { email, password, transport: Transport::Bearer, client };
-        house.sessions.log_in(login, &house.owner, EPOCH).await.map(|new| new.session.binding)
+        house.sessions.log_in(login, &house.owner, Demand::None, EPOCH).await.map(|new| new.session.binding)
     };
     let right = Prover::claims("POST", LOGIN, START_MS / 1_000, Some(&nonce), None);
     for _ in 0..10 {

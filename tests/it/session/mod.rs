@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use coffer::config::{Clock, OwnerConfig, Password, QuotaConfig, RedisConfig, Secret, SessionConfig};
 use coffer::crypto::{KeyRing, RootKey, VaultId, VaultKeys, random};
-use coffer::owner::Owner;
+use coffer::owner::{Demand, Owner};
 use coffer::session::{ClientInfo, Login, Meter, NewSession, Session, SessionError, Sessions, Transport};
 use coffer::state::{Redis, State};
 
@@ -65,6 +65,7 @@ impl House {
                 request_window_secs: 900,
                 upload_window_secs: 3_600,
             },
+            mfa_required: false,
             secure_cookie: true,
         };
         change(&mut config);
@@ -83,7 +84,7 @@ impl House {
     async fn try_from(&self, address: &str, email: &str, password: &str) -> Result<NewSession, SessionError> {
         let (email, password) = (email.into(), Secret::new(password.into()));
         let login = Login { email, password, transport: Transport::Bearer, client: client(address) };
-        self.sessions.log_in(login, &self.owner, EPOCH).await
+        self.sessions.log_in(login, &self.owner, Demand::None, EPOCH).await
     }
 
     async fn log_in(&self) -> NewSession {

@@ -1,6 +1,7 @@
 //! Tokens that were altered or forged, and what a reader of Redis learns.
 
 use coffer::config::Secret;
+use coffer::owner::Demand;
 use coffer::session::{Login, SessionError, Transport};
 
 use super::{EMAIL, EPOCH, HOME, House, PASSWORD, SECOND_MS, SECRET, client};
@@ -14,7 +15,7 @@ async fn secrets_are_changed_with_an_overlap() {
     assert!(overlapping.authenticate(old.token.expose(), &client(HOME), EPOCH).await.is_ok());
     let password = Secret::new(PASSWORD.into());
     let login = Login { email: EMAIL.into(), password, transport: Transport::Cookie, client: client(HOME) };
-    let new = overlapping.log_in(login, &house.owner, EPOCH).await.unwrap();
+    let new = overlapping.log_in(login, &house.owner, Demand::None, EPOCH).await.unwrap();
     assert!(!house.is_living(&new).await, "the first secret signs, and the old process does not know it");
 
     let alone = house.restarted(|config| config.jwt_secrets = vec![next()]);
