@@ -180,7 +180,7 @@ const PLACES: &[(&str, bool)] = &[
 
 #[tokio::test]
 async fn every_answer_of_every_place_carries_every_header() {
-    let mut coffer = Coffer::prepare(&[("API_DOCS", "true")]).await;
+    let mut coffer = Coffer::prepare(&[("API_DOCS", "true"), ("MAX_JSON_SIZE", "4KiB")]).await;
     // Over TLS by a proxy's word: what it says outside is https.
     coffer.set("PUBLIC_URL", "https://vault.example");
     coffer.launch();
