@@ -16,6 +16,7 @@ mod client;
 mod factor;
 mod limit;
 mod nonce;
+mod places;
 mod proof;
 mod quota;
 mod record;
@@ -47,6 +48,7 @@ pub use ticket::{HeldTicket, NewTicket, Redeemed, TICKET_LIFE_MS, Ticket};
 use challenge::Challenges;
 use limit::Budget;
 use nonce::Nonces;
+use places::{MAX_UNFINISHED, Sorted};
 use quota::Quotas;
 use record::{Record, Standing};
 use signal::{Signal, Signals};
@@ -57,9 +59,6 @@ const TOUCH_MS: u64 = 60_000;
 
 /// Attempts to add a record while other logins fill the last place.
 const ADD_ATTEMPTS: usize = 3;
-
-/// Logins that may owe a second factor at one time, beside the sessions.
-const MAX_UNFINISHED: usize = 8;
 
 /// Why there is no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -476,24 +475,6 @@ impl Sessions {
         }
         living.sort_by_key(|view| (std::cmp::Reverse(view.last_seen_ms), view.id));
         Ok(Sorted { living, over })
-    }
-}
-
-/// What the table holds.
-struct Sorted {
-    /// The living sessions, the most recently used first.
-    living: Vec<SessionView>,
-    /// The fields of all that are over.
-    over: Vec<String>,
-}
-
-impl Sorted {
-    /// The sessions that give way to that record: the least recently used ones of its kind. Unfinished logins have places
-    /// of their own, so that somebody who knows the password alone can't push the owner out.
-    fn pushed_out(&self, record: &Record, max_sessions: usize) -> Vec<SessionId> {
-        let places = if record.unfinished { MAX_UNFINISHED } else { max_sessions };
-        let alike = self.living.iter().filter(|view| view.unfinished == record.unfinished);
-        alike.skip(places - 1).map(|view| view.id).collect()
     }
 }
 
