@@ -1,17 +1,17 @@
 /**
  * What the owner can do to nodes, each with its words and, where it can be undone, its undo.
  *
- * Many nodes are changed a few at a time. What went wrong with some does not stop the others, and is said once.
+ * Many nodes are changed as one. What went wrong with some does not stop the others, and is said once.
  */
 
-import { NETWORK, Problem, done, ok } from "../api/index.ts";
+import { Problem, type Schema, done, ok } from "../api/index.ts";
 import { api } from "./access.svelte.ts";
 import type { Node } from "./listing.svelte.ts";
 import { notices } from "./notices.svelte.ts";
 import { countText } from "./words.ts";
 
-/** Requests at one time. */
-const AT_ONCE = 4;
+/** Nodes of one request: the vault's own bound. */
+const MOST_AT_ONCE = 10_000;
 
 type Listener = () => void;
 const listeners = new Set<Listener>();
@@ -68,36 +68,36 @@ export async function rename(node: Node, name: string): Promise<Node> {
 
 /** Moves nodes into a folder. */
 export async function move(nodes: readonly Node[], to: Pick<Node, "id" | "name">): Promise<void> {
-  const moved = await each(nodes, (node) => patch(node.id, { parent: to.id }));
+  const moved = await bulk(nodes, "move", to.id);
   if (moved.length === 0) return;
   const place = to.id === "root" ? "Files" : `“${to.name}”`;
   notices.say(`${named(moved)} moved to ${place}`, {
     label: "Undo",
-    act: () => void each(moved, (node) => patch(node.id, { parent: node.parent ?? "root" })),
+    act: () => void moveBack(moved),
   });
 }
 
 /** Stars nodes, or takes their stars away. */
 export async function star(nodes: readonly Node[], starred: boolean): Promise<void> {
-  await each(nodes.filter((node) => node.starred !== starred), (node) => patch(node.id, { starred }));
+  await bulk(nodes, starred ? "star" : "unstar");
 }
 
 /** Puts nodes into the trash. */
 export async function trash(nodes: readonly Node[]): Promise<void> {
-  const trashed = await each(nodes, (node) => done(api.DELETE("/nodes/{id}", { params: { path: { id: node.id } } })));
+  const trashed = await bulk(nodes, "trash");
   if (trashed.length === 0) return;
-  notices.say(`${named(trashed)} moved to the trash`, { label: "Undo", act: () => void each(trashed, (node) => takeBack(node.id)) });
+  notices.say(`${named(trashed)} moved to the trash`, { label: "Undo", act: () => void bulk(trashed, "restore") });
 }
 
 /** Takes nodes out of the trash. */
 export async function restore(nodes: readonly Node[]): Promise<void> {
-  const restored = await each(nodes, (node) => takeBack(node.id));
+  const restored = await bulk(nodes, "restore");
   if (restored.length > 0) notices.say(`${named(restored)} restored`);
 }
 
 /** Deletes trashed nodes for ever. */
 export async function destroy(nodes: readonly Node[]): Promise<void> {
-  const gone = await each(nodes, (node) => done(api.DELETE("/trash/{id}", { params: { path: { id: node.id } } })));
+  const gone = await all(nodes, (ids) => ok(api.POST("/trash/delete", { body: { ids } })));
   if (gone.length > 0) notices.say(`${named(gone)} deleted for ever`);
 }
 
@@ -125,34 +125,39 @@ export function named(nodes: readonly Pick<Node, "name">[]): string {
   return nodes.length === 1 && only !== undefined ? `“${only.name}”` : countText(nodes.length, "item", "items");
 }
 
-async function patch(id: string, body: { name?: string; parent?: string; starred?: boolean }): Promise<Node> {
+async function patch(id: string, body: { name: string }): Promise<Node> {
   return ok(api.PATCH("/nodes/{id}", { params: { path: { id } }, body }));
 }
 
-async function takeBack(id: string): Promise<Node> {
-  return ok(api.POST("/nodes/{id}/restore", { params: { path: { id } } }));
+/** Each to the folder that it came from. */
+async function moveBack(nodes: readonly Node[]): Promise<void> {
+  for (const parent of new Set(nodes.map((node) => node.parent ?? "root"))) {
+    await bulk(nodes.filter((node) => (node.parent ?? "root") === parent), "move", parent);
+  }
 }
 
-/** Acts on every node; the answer is those with which it went well. */
-async function each(nodes: readonly Node[], act: (node: Node) => Promise<unknown>): Promise<Node[]> {
-  const rest = [...nodes];
+/** Changes many nodes as one; the answer is those that are now as they should be. */
+async function all(nodes: readonly Node[], ask: (ids: string[]) => Promise<Schema<"BulkResult">>): Promise<Node[]> {
   const well: Node[] = [];
-  const failures: [Node, unknown][] = [];
-  const work = async (): Promise<void> => {
-    for (let node = rest.shift(); node !== undefined; node = rest.shift()) {
-      try {
-        await act(node);
-        well.push(node);
-      } catch (error) {
-        failures.push([node, error]);
-        // Without a vault there is no use in asking for the others.
-        if (error instanceof Problem && (error.code === NETWORK || error.status === 401)) rest.length = 0;
-      }
+  const refused: Schema<"BulkResult">["refused"] = [];
+  try {
+    for (let from = 0; from < nodes.length; from += MOST_AT_ONCE) {
+      const some = nodes.slice(from, from + MOST_AT_ONCE);
+      const result = await ask(some.map(({ id }) => id));
+      const left = new Set(result.refused.map(({ id }) => id));
+      refused.push(...result.refused);
+      well.push(...some.filter(({ id }) => !left.has(id)));
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  } catch (error) {
+    notices.fail(error);
+  }
   changed();
-  const [first] = failures;
-  if (first !== undefined) notices.fail(failures.length === 1 || well.length === 0 ? first[1] : new Error(`${failures.length} of ${nodes.length} were left out`));
+  const [first] = refused;
+  if (first !== undefined) notices.fail(new Problem({ status: 409, code: first.code, detail: first.detail }));
   return well;
+}
+
+function bulk(nodes: readonly Node[], action: Schema<"BulkAction">, parent?: string): Promise<Node[]> {
+  const to = parent === undefined ? {} : { parent };
+  return all(nodes, (ids) => ok(api.POST("/bulk", { body: { action, ids, ...to } })));
 }
