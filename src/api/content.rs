@@ -5,9 +5,11 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
     HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
@@ -53,13 +55,22 @@ impl Upload {
         let declared = media_type.map(|given| given.0).or(self.declared);
         let media_type = declared.map(|text| MediaType::parse(&text)).transpose();
         let media_type = media_type.map_err(|_| Problem::new(Code::UnsupportedMediaType).with_detail(BAD_TYPE))?;
+        let arrived = Arc::new(AtomicBool::new(false));
+        let end = arrived.clone();
         let body = WhileLoggedIn::incoming(self.body.into_bytes_stream(), &caller.session);
+        let body = body.chain(stream::poll_fn(move |_| {
+            end.store(true, Ordering::Relaxed);
+            Poll::Ready(None)
+        }));
         let stored = caller.vault().upload(actor, target, media_type, self.length, body);
         tokio::select! {
             biased;
             stored = stored => Ok(stored?),
-            // While the bucket is waited for nobody looks at the body; what was stored until now is taken back.
-            () = caller.session.ended() => Err(Code::InvalidToken.into()),
+            // A body that broke off is taken back; one that has arrived may be committed at this very moment.
+            () = caller.session.ended() => Err(match arrived.load(Ordering::Relaxed) {
+                true => Code::OutcomeUnknown.into(),
+                false => Code::InvalidToken.into(),
+            }),
         }
     }
 }
