@@ -140,6 +140,7 @@ pub(super) fn session(raw: &Raw, public_url: Option<&Url>, report: &mut Report) 
     let login_limit = numbers::LOGIN_LIMIT.read(raw.login_limit.as_deref(), report) as u32;
     let login_window_secs = numbers::LOGIN_WINDOW_SECS.read(raw.login_window_secs.as_deref(), report);
     let quotas = quotas(raw, report);
+    let mfa_required = switch("MFA_REQUIRED", raw.mfa_required.as_deref(), false, report);
     Some(SessionConfig {
         jwt_secrets: jwt_secrets?,
         ttl_secs: ttl_days * DAY_SECS,
@@ -148,7 +149,7 @@ pub(super) fn session(raw: &Raw, public_url: Option<&Url>, report: &mut Report) 
         login_limit,
         login_window_secs,
         quotas,
-        mfa_required: switch("MFA_REQUIRED", raw.mfa_required.as_deref(), false, report),
+        mfa_required,
         secure_cookie: public_url?.scheme() == "https",
     })
 }
