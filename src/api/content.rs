@@ -301,24 +301,27 @@ impl ApiResponse for Download {
 pub struct WhileLoggedIn<S> {
     stream: S,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// Cuts the connection when the session ends and nobody asks the stream for more.
+    /// The connection that the bytes go to, which ends with the session.
+    cut: Option<Cut>,
+    /// Cuts it when nobody asks the stream for more.
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
 impl<S> WhileLoggedIn<S> {
     /// What a client sends.
     fn incoming(stream: S, session: &Session) -> Self {
-        Self { stream, ended: Box::pin(session.ended()), _watch: None }
+        Self { stream, ended: Box::pin(session.ended()), cut: None, _watch: None }
     }
 
     /// What a client gets: its connection ends with the session, however slowly it reads.
     pub fn outgoing(stream: S, session: &Session, cut: &Cut) -> Self {
-        let (ended, cut) = (session.ended(), cut.clone());
+        let (ended, connection) = (session.ended(), cut.clone());
         let watch = tokio::spawn(async move {
             ended.await;
-            cut.now();
+            connection.now();
         });
-        Self { _watch: Some(AbortOnDropHandle::new(watch)), ..Self::incoming(stream, session) }
+        let watch = Some(AbortOnDropHandle::new(watch));
+        Self { cut: Some(cut.clone()), _watch: watch, ..Self::incoming(stream, session) }
     }
 }
 
@@ -331,6 +334,9 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
         if self.ended.as_mut().poll(cx).is_ready() {
             self.ended = Box::pin(std::future::pending());
+            if let Some(cut) = &self.cut {
+                cut.now();
+            }
             return Poll::Ready(Some(Err(io::ErrorKind::PermissionDenied.into())));
         }
         self.stream.poll_next_unpin(cx)

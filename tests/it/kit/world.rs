@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) keys: VaultKeys,
     pub(crate) config: VaultConfig,
     pub(crate) abilities: Abilities,
+    /// Short where a test waits for a take-over, long where a loaded machine must not lose the lease.
+    pub(crate) lease_secs: u64,
 }
 
 impl World {
@@ -50,13 +52,13 @@ impl World {
             refuses_wrong_part: true,
             part_checksum: PartChecksum::Enforced,
         };
-        Self { redis, bucket, clock: Clock::manual(START_MS), keys, config, abilities }
+        Self { redis, bucket, clock: Clock::manual(START_MS), keys, config, abilities, lease_secs: 2 }
     }
 
     /// A process that serves the vault.
     pub(crate) async fn vault(&self) -> (Vault, Log<Catalog>) {
         let redis = RedisConfig { url: Secret::new(self.redis.url().to_owned()), timeout_ms: 5_000 };
-        let config = LogConfig { lease_secs: 2, state_dir: None, retention_days: 30, accept_head: None };
+        let config = LogConfig { lease_secs: self.lease_secs, state_dir: None, retention_days: 30, accept_head: None };
         let state = Redis::new(&redis).unwrap().for_vault(self.keys.clone());
         let store = self.bucket.store();
         store.learn(self.abilities);
