@@ -57,7 +57,8 @@ impl Check {
 }
 
 fn described(bucket: Abilities) -> String {
-    let does = |ability: bool, what: &str| format!("{} {what}", if ability { "refuses" } else { "accepts" });
+    let does =
+        |ability: bool, what: &str| format!("{} {what}", if ability { "refuses" } else { "was not seen to refuse" });
     [
         does(bucket.refuses_wrong_bytes, "other bytes than the signed ones"),
         does(bucket.refuses_overwrite, "a second write where none may be"),
@@ -69,10 +70,10 @@ fn described(bucket: Abilities) -> String {
 
 fn checksum(seen: PartChecksum) -> &'static str {
     match seen {
-        PartChecksum::Unknown => "was not asked about the checksums of parts",
-        PartChecksum::Refused => "refuses parts with a checksum",
-        PartChecksum::Ignored => "ignores the checksums of parts",
-        PartChecksum::Enforced => "checks the checksums of parts",
+        PartChecksum::Unknown => "could not be asked about the checksums of parts",
+        PartChecksum::Refused => "refuses parts with a SHA-256 (they are sent with Content-MD5)",
+        PartChecksum::Ignored => "ignores the SHA-256 of parts (they are sent with Content-MD5)",
+        PartChecksum::Enforced => "checks the SHA-256 of parts",
     }
 }
 

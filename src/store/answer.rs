@@ -60,7 +60,8 @@ impl Intercept for BoundedAnswer {
         let status = context.response().status();
         if let Some(ContentsStatus(expected)) = settings.load::<ContentsStatus>().filter(|_| status.is_success()) {
             if status.as_u16() != *expected {
-                return Err(Violation("the contents of an object under another status").into());
+                let what = if *expected == 206 { "a range without status 206" } else { "an object without status 200" };
+                return Err(Violation(what).into());
             }
             return Ok(());
         }

@@ -70,12 +70,16 @@ impl StoreError {
 }
 
 fn from_answer(status: u16, code: Option<&str>) -> StoreError {
+    let has_code = code.is_some();
     let code: String =
         code.unwrap_or("Unknown").chars().filter(char::is_ascii_alphanumeric).take(MAX_CODE_BYTES).collect();
     match status {
-        200..=299 => StoreError::Mismatch("success with an error inside"),
+        200..=299 if has_code => StoreError::Mismatch("success with an error inside"),
+        200..=299 => StoreError::Mismatch("success with another document than S3's"),
         404 if code == "NoSuchBucket" => StoreError::Refused { status, code },
         404 => StoreError::NotFound,
+        // What a service does not know it will not know later (RFC 9110, section 15.6.2).
+        501 => StoreError::Refused { status, code },
         408 | 429 | 500..=599 => StoreError::unavailable("it answered with a temporary error"),
         _ => StoreError::Refused { status, code },
     }
@@ -114,7 +118,9 @@ mod tests {
             (307, Some("TemporaryRedirect"), refused(307, "TemporaryRedirect")),
             (400, Some("http://host/?X-Amz-Signature=1"), refused(400, "httphostXAmzSignature1")),
             (400, Some(&"x".repeat(65)), refused(400, &"x".repeat(64))),
+            (501, Some("NotImplemented"), refused(501, "NotImplemented")),
             (200, Some("InternalError"), StoreError::Mismatch("success with an error inside")),
+            (200, None, StoreError::Mismatch("success with another document than S3's")),
         ] {
             assert_eq!(from_answer(status, code), expected);
         }

@@ -18,7 +18,7 @@ use crate::kit::lying_bucket::{LyingBucket, answer};
 const APP: &str = "https://vault.elsewhere.test";
 
 /// Runs `coffer bucket VERB --json` as an operator of a vault on the bucket at `url`.
-fn bucket(folder: &Path, verb: &str, url: &Url) -> (bool, Value) {
+pub(crate) fn bucket(folder: &Path, verb: &str, url: &Url) -> (bool, Value) {
     let coffer = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
         command.current_dir(folder).env_clear().stdin(Stdio::null());
@@ -38,7 +38,7 @@ fn bucket(folder: &Path, verb: &str, url: &Url) -> (bool, Value) {
     (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{text}")))
 }
 
-fn reasons(answer: &Value) -> Vec<&str> {
+pub(crate) fn reasons(answer: &Value) -> Vec<&str> {
     answer["findings"].as_array().unwrap().iter().map(|finding| finding["reason"].as_str().unwrap()).collect()
 }
 
@@ -95,7 +95,7 @@ async fn a_store_that_takes_no_rule_is_named_with_the_rule_to_set() {
     let operator = tempfile::tempdir().unwrap();
     for (status, reason) in [
         ("403 Forbidden", "its CORS rules can't be read: the bucket refused the request: 403"),
-        ("501 Not Implemented", "its CORS rules can't be read: the bucket is unavailable"),
+        ("501 Not Implemented", "its CORS rules can't be read: the bucket refused the request: 501"),
     ] {
         let server = LyingBucket::start(vec![answer(status, "", "")]).await;
         let (folder, url) = (operator.path().to_owned(), server.url().clone());

@@ -28,6 +28,8 @@ const CONTENT: &[u8] = b"coffer probes this bucket";
 const OTHER_CONTENT: &[u8] = b"coffer probes THIS bucket";
 /// More bytes than were signed.
 const LONGER_CONTENT: &[u8] = b"coffer probes this bucket!";
+/// The hint where no setting helps.
+const OTHER_SERVICE: &str = "use another S3 service, or a newer version of it";
 /// Life of the URLs that the probe signs for itself.
 const URL_LIFE: Duration = Duration::from_secs(60);
 
@@ -146,7 +148,9 @@ impl<'a> Asked<'a> {
             self.error("S3_ENDPOINT", "what was written can't be read back", "see the bucket's log and its policy");
         }
         if part.as_deref() != Ok(&CONTENT[7..13]) {
-            self.error("S3_ENDPOINT", "it does not answer a range with exactly that range", "use another S3 service");
+            let why = part.err().map(|error| format!(": {error}")).unwrap_or_default();
+            let reason = format!("it does not answer a range with exactly that range{why}");
+            self.error("S3_ENDPOINT", &reason, OTHER_SERVICE);
         }
         if !listed.is_ok_and(|listed| listed.iter().any(|object| object.key == key)) {
             self.error(
@@ -181,39 +185,41 @@ impl<'a> Asked<'a> {
 
     /// An upload in two steps makes an object, and one that was aborted is gone.
     async fn ask_multipart(&mut self) {
+        let may = "allow these keys PutObject, AbortMultipartUpload, ListMultipartUploadParts and \
+                   ListBucketMultipartUploads";
         match self.multipart().await {
             Ok(true) => {}
-            Ok(false) => self.error(
-                "S3_ENDPOINT",
-                "an upload in parts gave another object than its parts",
-                "use another S3 service",
-            ),
-            Err(error) => self.error(
-                "S3_ENDPOINT",
-                &format!("an upload in parts failed: {error}"),
-                "allow these keys PutObject, AbortMultipartUpload, ListMultipartUploadParts and \
-                 ListBucketMultipartUploads",
-            ),
+            Ok(false) => {
+                self.error("S3_ENDPOINT", "an upload in parts gave another object than its parts", OTHER_SERVICE);
+            }
+            Err((step, error)) => {
+                let hint = if matches!(error, StoreError::Mismatch(_)) { OTHER_SERVICE } else { may };
+                self.error("S3_ENDPOINT", &format!("{step}: {error}"), hint);
+            }
         }
     }
 
-    async fn multipart(&mut self) -> Result<bool, StoreError> {
+    async fn multipart(&mut self) -> Result<bool, (&'static str, StoreError)> {
+        let at = |step: &'static str| move |error: StoreError| (step, error);
+        let (begin, send) = (at("an upload in parts can't be begun"), at("a part of an upload can't be sent"));
+        let (complete, read) = (at("an upload in parts can't be completed"), at("an object of parts can't be found"));
         let key = self.key("parts");
-        let id = self.store.create_multipart(&key).await?;
-        let etag = self.store.upload_part(&key, &id, 1, Bytes::from_static(CONTENT), Payload::Hashed).await?;
-        let listed = self.store.list_parts(&key, &id).await?;
+        let id = self.store.create_multipart(&key).await.map_err(begin)?;
+        let body = Bytes::from_static(CONTENT);
+        let etag = self.store.upload_part(&key, &id, 1, body, Payload::Hashed).await.map_err(send)?;
+        let listed = self.store.list_parts(&key, &id).await.map_err(at("the parts of an upload can't be listed"))?;
         let wrong = CompletedPart { number: 1, etag: "\"00000000000000000000000000000000\"".to_owned(), sha256: None };
         self.probe.abilities.refuses_wrong_part =
             matches!(self.store.complete_multipart(&key, &id, &[wrong]).await, Err(StoreError::Refused { .. }));
         if self.probe.abilities.refuses_wrong_part {
             let right = CompletedPart { number: 1, etag: etag.clone(), sha256: None };
-            self.store.complete_multipart(&key, &id, &[right]).await?;
+            self.store.complete_multipart(&key, &id, &[right]).await.map_err(complete)?;
         }
-        let head = self.store.head(&key).await?;
+        let head = self.store.head(&key).await.map_err(read)?;
 
-        let aborted = self.store.create_multipart(&key).await?;
-        self.store.abort_multipart(&key, &aborted).await?;
-        let left = self.store.list_multiparts(&self.folder).await?;
+        let aborted = self.store.create_multipart(&key).await.map_err(begin)?;
+        self.store.abort_multipart(&key, &aborted).await.map_err(at("an upload can't be aborted"))?;
+        let left = self.store.list_multiparts(&self.folder).await.map_err(at("unfinished uploads can't be listed"))?;
         let is_right = listed.len() == 1 && listed[0].size_bytes == CONTENT.len() as u64 && listed[0].etag == etag;
         Ok(is_right && head.size_bytes == CONTENT.len() as u64 && left.iter().all(|upload| upload.id != aborted))
     }

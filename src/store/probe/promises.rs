@@ -22,7 +22,7 @@ impl Asked<'_> {
         if !self.probe.abilities.refuses_wrong_bytes {
             self.warning(
                 "S3_ENDPOINT",
-                "it accepts other bytes than those whose checksum was sent",
+                "it accepts other bytes than those whose SHA-256 was sent",
                 "the vault verifies what it needs by itself; a newer version of the service may check",
             );
         }
