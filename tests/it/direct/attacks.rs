@@ -89,6 +89,31 @@ async fn a_url_sends_the_bytes_it_was_signed_for_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_url_of_a_part_ends_with_its_time_and_another_one_goes_on() {
+    let mut coffer = Coffer::start_with(&[("URL_TTL_SECS", "1")]).await;
+    let login = coffer.log_in().await;
+    let content = text(PART + 9);
+    let upload = begin(&login, "a", content.len()).await;
+    let parts = upload.seal_all(&content);
+    let expired = upload.sign(&parts[1..]).await.remove(0);
+    let begun = Instant::now();
+    // S3 says 403, Garage 400.
+    while !expired.is_refused(Method::PUT, parts[1].bytes.clone()).await {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the URL outlives its time");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    is(upload.complete_refused(&content).await, (409, "UPLOAD_INCOMPLETE"));
+
+    coffer.set("URL_TTL_SECS", "600");
+    coffer.restart().await;
+    let etags = upload.send(&parts).await;
+    upload.confirm(&parts, &etags).await;
+    let node = upload.complete(&content).await;
+    assert!(expired.is_refused(Method::PUT, parts[1].bytes.clone()).await);
+    assert!(login.download(node["id"].as_str().unwrap()).await == content);
+}
+
+#[tokio::test]
 async fn an_earlier_encryption_is_not_the_file() {
     let coffer = Coffer::start().await;
     let login = coffer.log_in().await;

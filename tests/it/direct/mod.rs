@@ -1,6 +1,7 @@
 //! Direct uploads: what a client sends to the bucket itself becomes content only when all of it is what it was said to be.
 
 mod attacks;
+mod careless;
 mod endings;
 mod exchange;
 mod refusals;

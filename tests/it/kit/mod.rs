@@ -4,6 +4,7 @@ pub(crate) mod authenticator;
 pub(crate) mod backup;
 pub(crate) mod bucket;
 pub(crate) mod bucket_process;
+pub(crate) mod careless;
 pub(crate) mod coffer;
 pub(crate) mod direct;
 pub(crate) mod embedded;
