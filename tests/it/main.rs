@@ -26,6 +26,7 @@ mod owner;
 mod overview;
 mod probe;
 mod quota;
+mod rclone;
 mod redis_server;
 mod rollback;
 mod round_trip;

@@ -1,4 +1,5 @@
-//! `cargo xtask test --garage`: the integration tests on a real Garage, which cargo builds once into the user's cache.
+//! `cargo xtask test --garage`: the integration tests and those in Chromium on a real Garage, which cargo builds once into
+//! the user's cache.
 //!
 //! Garage is a store by other people with other habits than the embedded one: it ignores conditions on a PUT, words its
 //! refusals differently and verifies other things. A single node with a bucket of its own serves one run and is gone.
@@ -12,8 +13,9 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::counts::Counts;
-use crate::program::{Program, cargo, find, program};
+use crate::program::{Program, cache, cargo, find, program};
 use crate::redis::{private_folder, stop};
+use crate::web;
 
 const VERSION: &str = "2.5.0";
 const REGION: &str = "garage";
@@ -29,6 +31,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Builds Garage if need be, and runs the integration tests on it.
 pub(crate) fn test(long: bool) -> Result<(), String> {
     let server = find_or_build()?;
+    // The program that is tested has the app inside.
+    web::build()?;
     let folder = std::env::temp_dir().join(format!("coffer-garage-{}", std::process::id()));
     private_folder(&folder)?;
     let result = Garage::start(&server, &folder).and_then(|garage| garage.run_tests(long));
@@ -79,29 +83,39 @@ impl<'a> Garage<'a> {
 
     fn run_tests(&self, long: bool) -> Result<(), String> {
         let skipped = self.folder.join("skipped");
-        let mut tests = tests()
-            .env("TEST_S3_ENDPOINT", format!("http://127.0.0.1:{}", self.port))
-            .env("TEST_S3_REGION", REGION)
-            .env("TEST_S3_BUCKET", BUCKET)
-            .env("TEST_S3_ACCESS_KEY_ID", &self.access_key_id)
-            .env("TEST_S3_SECRET_ACCESS_KEY", &self.secret_access_key)
-            .env("TEST_SKIPPED", &skipped);
-        if long {
-            tests = tests.env("COFFER_LONG", "1");
-        }
         let mut counts = Counts::default();
         println!("==> The integration tests, on Garage {VERSION}");
-        let result = tests.run_watched(|line| counts.add(Counts::of_line(line).unwrap_or_default()));
+        let mut result = self.run(tests(), &skipped, long, &mut counts);
+        // The program that the integration tests were built with.
+        for step in web::browser_steps() {
+            println!("\n==> {}, on Garage {VERSION}", step.name);
+            result = result.and(self.run(step.program?, &skipped, long, &mut counts));
+        }
         println!();
         for (tests, reason) in LEFT_OUT {
             println!("left out: {tests}: {reason}");
         }
         let skipped = fs::read_to_string(&skipped).unwrap_or_default();
-        for line in skipped.lines() {
+        for line in skipped.lines().chain(web::skipped()) {
             println!("skipped: {line}");
         }
         println!("on Garage {VERSION}: {} passed, {} failed", counts.passed, counts.failed);
         result
+    }
+
+    /// Runs tests that take the bucket they are lent.
+    fn run(&self, tests: Program, skipped: &Path, long: bool, counts: &mut Counts) -> Result<(), String> {
+        let mut tests = tests
+            .env("TEST_S3_ENDPOINT", format!("http://127.0.0.1:{}", self.port))
+            .env("TEST_S3_REGION", REGION)
+            .env("TEST_S3_BUCKET", BUCKET)
+            .env("TEST_S3_ACCESS_KEY_ID", &self.access_key_id)
+            .env("TEST_S3_SECRET_ACCESS_KEY", &self.secret_access_key)
+            .env("TEST_SKIPPED", skipped);
+        if long {
+            tests = tests.env("COFFER_LONG", "1");
+        }
+        tests.run_watched(|line| counts.add(Counts::of_line(line).unwrap_or_default()))
     }
 }
 
@@ -123,9 +137,7 @@ fn tests() -> Program {
 }
 
 fn find_or_build() -> Result<PathBuf, String> {
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).ok_or("HOME is not set")?;
-    let root = cache.join("coffer").join(format!("garage-{VERSION}"));
+    let root = cache(&format!("garage-{VERSION}"))?;
     let server = root.join("bin/garage");
     if !server.is_file() {
         println!("==> Building Garage {VERSION} into {}: once, some 20 minutes on two cores", root.display());

@@ -8,6 +8,7 @@ mod garage;
 mod naive;
 mod openapi;
 mod program;
+mod rclone;
 mod redis;
 mod run;
 mod test;

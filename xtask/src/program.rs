@@ -15,6 +15,13 @@ pub(crate) fn built(name: &str) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join(name)
 }
 
+/// A folder of this name among what we keep in the user's cache.
+pub(crate) fn cache(name: &str) -> Result<PathBuf, String> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).ok_or("HOME is not set")?;
+    Ok(cache.join("coffer").join(name))
+}
+
 /// A program with its arguments, to be run in the repository's folder.
 pub(crate) struct Program(Command);
 

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::counts::Counts;
 use crate::garage;
 use crate::program::{Program, cargo, find, program};
-use crate::web;
+use crate::{rclone, web};
 
 /// The arguments of `cargo xtask test`.
 #[derive(Args)]
@@ -16,9 +16,13 @@ pub(crate) struct Test {
     #[arg(long)]
     long: bool,
 
-    /// Instead of all that, the integration tests on a real Garage, built once into the user's cache
+    /// Instead of all that, the integration and browser tests on a real Garage, built once into the user's cache
     #[arg(long)]
     garage: bool,
+
+    /// Instead of all that, how far `rclone serve s3` goes as the bucket; rclone comes once into the user's cache
+    #[arg(long, conflicts_with = "garage")]
+    rclone: bool,
 }
 
 /// How a step is judged.
@@ -31,15 +35,18 @@ enum Judge {
 
 /// One thing that is run and judged.
 pub(crate) struct Step {
-    name: &'static str,
+    pub(crate) name: &'static str,
     judge: Judge,
-    program: Result<Program, String>,
+    pub(crate) program: Result<Program, String>,
 }
 
 impl Test {
     pub(crate) fn run(&self) -> Result<(), String> {
         if self.garage {
             return garage::test(self.long);
+        }
+        if self.rclone {
+            return rclone::test();
         }
         let steps = self.steps();
         let total = steps.len();

@@ -9,6 +9,9 @@ use crate::test::Step;
 /// The oldest Node that the tools run on.
 const NODE: (u32, u32) = (20, 19);
 
+/// What the tests in the browser are called.
+const IN_CHROMIUM: &str = "web: tests in Chromium";
+
 /// What Chromium is called, where it is not named by `CHROMIUM`.
 const CHROMIUM: [&str; 2] = ["chromium", "chromium-browser"];
 
@@ -19,7 +22,7 @@ pub(crate) fn steps(adapt: impl Fn(Program) -> Program) -> Vec<Step> {
     }
     let mut steps = Vec::new();
     if !has_packages() {
-        steps.push(Step::check("web: packages", npm(["ci", "--no-progress"])));
+        steps.push(packages());
     }
     steps.extend([
         Step::check("web: the API's types are fresh", npm(["run", "--silent", "api:check"])),
@@ -28,11 +31,7 @@ pub(crate) fn steps(adapt: impl Fn(Program) -> Program) -> Vec<Step> {
         Step::tests("web: tests", npm(["run", "--silent", "test"])),
         Step::check("web: build", npm(["run", "--silent", "build"])),
     ]);
-    if let Some(chromium) = chromium() {
-        let browser =
-            npm(["run", "--silent", "e2e"]).env("COFFER_BIN", built("debug/coffer")).env("CHROMIUM", chromium);
-        steps.push(Step::tests("web: tests in Chromium", adapt(browser)));
-    }
+    steps.extend(in_chromium().map(|browser| Step::tests(IN_CHROMIUM, adapt(browser))));
     steps
 }
 
@@ -46,6 +45,22 @@ pub(crate) fn build() -> Result<Option<&'static str>, String> {
     }
     npm(["run", "--silent", "build"]).run()?;
     Ok(None)
+}
+
+/// The tests in Chromium and what they cannot do without.
+pub(crate) fn browser_steps() -> Vec<Step> {
+    let Some(browser) = in_chromium().filter(|_| without_node().is_none()) else { return Vec::new() };
+    let packages = (!has_packages()).then(packages);
+    packages.into_iter().chain([Step::tests(IN_CHROMIUM, browser)]).collect()
+}
+
+fn packages() -> Step {
+    Step::check("web: packages", npm(["ci", "--no-progress"]))
+}
+
+fn in_chromium() -> Option<Program> {
+    let tests = npm(["run", "--silent", "e2e"]).env("COFFER_BIN", built("debug/coffer"));
+    chromium().map(|chromium| tests.env("CHROMIUM", chromium))
 }
 
 /// Why some of it is not done.

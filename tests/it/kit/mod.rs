@@ -14,6 +14,7 @@ pub(crate) mod pair;
 pub(crate) mod prover;
 pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod rclone;
 pub(crate) mod redis_gate;
 pub(crate) mod world;
 
