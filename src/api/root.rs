@@ -168,7 +168,8 @@ impl Root {
         (response.map(|body| body.map_err(Into::into).boxed_unsync()), route)
     }
 
-    /// Lets a request in, and only then reads its body.
+    /// Lets a request in, and only then reads its body. One that is refused is read and thrown away for a moment, so that
+    /// its client gets to read why.
     async fn admitted(
         &self,
         mut parts: request::Parts,
@@ -177,6 +178,7 @@ impl Root {
         context: Context,
         route: &mut String,
     ) -> Result<poem::Response, Problem> {
+        let body = PacedBody::new(body, &parts.headers, self.patience());
         if parts.uri.path() == metrics::PATH {
             return metrics::answer(&self.coffer, &parts, Listener::Public).await;
         }
@@ -197,8 +199,7 @@ impl Root {
     }
 
     /// The request's body: streamed where content is uploaded, read whole within its limits everywhere else.
-    async fn body(&self, parts: &request::Parts, body: Incoming) -> Result<poem::Body, Problem> {
-        let paced = PacedBody::new(body, &parts.headers, self.patience());
+    async fn body(&self, parts: &request::Parts, paced: PacedBody) -> Result<poem::Body, Problem> {
         if streams(parts) {
             return Ok(BoxBody::new(paced).into());
         }
