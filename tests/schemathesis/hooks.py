@@ -12,6 +12,10 @@ ROOT = os.environ["COFFER_URL"] + "/api/v1"
 EMAIL = os.environ["USER_EMAIL"]
 PASSWORD = os.environ["USER_PASSWORD"]
 
+# A session is bound to the program that it was made for: what is asked here is asked as schemathesis itself asks.
+requester = requests.Session()
+requester.headers["User-Agent"] = f"schemathesis/{schemathesis.__version__}"
+
 # These may end the session that asks; so nothing has to be left out, only to be logged in again.
 ENDS_SESSIONS = {"log_out", "revoke_session", "revoke_sessions"}
 
@@ -26,14 +30,14 @@ def operation_of(case):
 
 def log_in():
     body = {"email": EMAIL, "password": PASSWORD, "transport": "bearer"}
-    response = requests.post(f"{ROOT}/session", json=body, timeout=20)
+    response = requester.post(f"{ROOT}/session", json=body, timeout=20)
     response.raise_for_status()
     return response.json()["access_token"]
 
 
 def ask(method, path, **arguments):
     headers = {"Authorization": f"Bearer {current_token()}"}
-    response = requests.request(method, ROOT + path, headers=headers, timeout=20, **arguments)
+    response = requester.request(method, ROOT + path, headers=headers, timeout=20, **arguments)
     response.raise_for_status()
     return response.json() if response.content else None
 
@@ -82,7 +86,7 @@ def know_the_password(case):
 def have_another_session(case):
     sessions = f"{ROOT}/session"
     headers = {"Authorization": f"Bearer {log_in()}"}
-    case.path_parameters = {"id": requests.get(sessions, headers=headers, timeout=20).json()["id"]}
+    case.path_parameters = {"id": requester.get(sessions, headers=headers, timeout=20).json()["id"]}
 
 
 def have_something_in_the_trash(case):
