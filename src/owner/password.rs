@@ -1,10 +1,11 @@
 //! Passwords and their Argon2id hashes (RFC 9106; PHC string format).
 
 use argon2::password_hash::phc::{PasswordHash, Salt};
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::OwnerError;
 use crate::config::Password;
@@ -18,6 +19,11 @@ pub const MAX_PASSWORD_BYTES: usize = 1_024;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+
+/// What is larger than 32 MiB glibc always maps, and gives back when it is freed (`mallopt(3)`, `M_MMAP_THRESHOLD`); of
+/// smaller blocks each of its arenas may keep one, and passwords are checked on ever other threads. Pages that nobody
+/// writes to take no memory.
+const ALWAYS_MAPPED_BLOCKS: usize = (32 << 20) / Block::SIZE + 1;
 
 const SALT_LABEL: &[u8] = b"coffer/1/password-salt\0";
 const CREDENTIAL_LABEL: &[u8] = b"coffer/1/credential\0";
@@ -49,6 +55,7 @@ impl Verifier {
             Password::Phc(phc) => {
                 let parsed = PasswordHash::new(phc.expose()).map_err(|_| OwnerError::UnusableHash)?;
                 let complete = parsed.algorithm == ARGON2ID_IDENT
+                    && parsed.version == Some(Version::V0x13.into())
                     && parsed.salt.is_some()
                     && parsed.hash.is_some()
                     && Params::try_from(&parsed).is_ok();
@@ -59,7 +66,16 @@ impl Verifier {
 
     /// One Argon2id computation with the hash's own parameters; the outputs are compared in equal time.
     pub(super) fn matches(&self, password: &str) -> bool {
-        argon2().verify_password(password.as_bytes(), &self.0).is_ok()
+        let (salt, expected) = (self.0.salt.as_ref(), self.0.hash.as_ref());
+        let (salt, expected) = salt.zip(expected).expect("a verifier is made from a complete hash");
+        let params = Params::try_from(&self.0).expect("a verifier is made from a hash with usable parameters");
+        let mut blocks = Vec::with_capacity(params.block_count().max(ALWAYS_MAPPED_BLOCKS));
+        blocks.resize(params.block_count(), Block::default());
+        let mut output = Zeroizing::new(vec![0; expected.len()]);
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let hashed = argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut blocks[..]);
+        blocks.iter_mut().for_each(Zeroize::zeroize);
+        hashed.is_ok() && bool::from(output.ct_eq(expected.as_bytes()))
     }
 
     pub(super) fn credential_digest(&self, email: &str) -> [u8; 32] {
