@@ -23,11 +23,21 @@ afterAll(async () => {
   await vault.stop();
 });
 
+/** Waits until colours and places are what they are going to be. */
+async function settle(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+    await Promise.allSettled(transitions.map(({ finished }) => finished));
+  });
+}
+
 /** What axe finds wrong with the page as it stands, in light and in dark colours. */
 async function violations(page: Page): Promise<string[]> {
   const found: string[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await settle(page);
     // By the debugger, which the page's policy does not bind.
     await page.evaluate(axe);
     const results = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
